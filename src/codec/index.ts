@@ -1,0 +1,4 @@
+export * from './canonical.js'
+export * from './ledger.js'
+export * from './limits.js'
+export * from './signing.js'
