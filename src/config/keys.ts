@@ -1,0 +1,221 @@
+import {
+  addressKey,
+  argumentsKey,
+  hexKey,
+  historyKey,
+  integerKey,
+  type KeySpec,
+  peersKey,
+  portKey,
+  textKey,
+  unlKey,
+  versionKey,
+  wordKey
+} from './specs.js'
+import type { LogLevel } from './types.js'
+
+const KIB = 1024
+const MIB = 1024 * KIB
+const LOG_LEVELS: readonly LogLevel[] = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
+
+/** The contract id of a network that names none, such as a prototype's. The UNL still tells networks apart. */
+export const DEFAULT_CONTRACT_ID = 'hotpocket'
+
+const prototypeKeys = {
+  hotpocket: versionKey({ doc: 'Version of the file format.' }),
+  pubkey: hexKey({ bytes: 32, doc: 'Public key of this node: validator key, libp2p identity and UNL entry in one.' }),
+  seckey: hexKey({
+    bytes: 64,
+    secret: true,
+    doc: 'Secret key, 64 bytes as libsodium writes it: seed, then public key.'
+  }),
+  keytype: wordKey({ words: ['ed25519'], fallback: 'ed25519', doc: 'Kind of the key pair.' }),
+  binary: textKey({
+    what: 'a path',
+    max: 4096,
+    fallback: undefined,
+    doc: 'The contract: an executable, absolute or relative to the contract directory.'
+  }),
+  binargs: argumentsKey({ doc: 'Arguments of the contract: an array, or one text that is split on spaces.' }),
+  peers: peersKey({
+    max: 1024,
+    doc: 'Nodes to dial: multiaddrs, or `host:port` for a WebSocket port. One that is reachable is enough.'
+  }),
+  unl: unlKey({
+    max: 128,
+    scope: 'network',
+    doc: 'Public keys of the validators that the network starts with, 1 to 128, the same on every node.'
+  }),
+  ip: addressKey({ fallback: '0.0.0.0', doc: 'Address to bind every port to.' }),
+  peerport: portKey({ fallback: 22860, doc: 'Port for peers, libp2p over WebSocket; 0 for off.' }),
+  roundtime: integerKey({
+    min: 20,
+    max: 3_600_000,
+    fallback: 1000,
+    unit: 'a number of milliseconds',
+    scope: 'network',
+    doc: 'Longest time between two ledgers while nothing happens, ms.'
+  }),
+  pubport: portKey({ fallback: 8080, doc: 'Port for users, WebSocket; 0 for off.' }),
+  pubmaxsize: integerKey({
+    min: 1,
+    max: 64 * MIB,
+    fallback: MIB,
+    unit: 'a number of bytes',
+    doc: 'Largest message of a user, bytes.'
+  }),
+  pubmaxcpm: integerKey({
+    min: 0,
+    max: 1e9,
+    fallback: 600,
+    unit: 'a number of messages',
+    doc: 'Messages that one connection of a user may send in a minute; 0 for no limit.'
+  })
+}
+
+const networkKeys = {
+  contractid: textKey({
+    what: 'a text',
+    max: 256,
+    fallback: DEFAULT_CONTRACT_ID,
+    scope: 'network',
+    doc: 'Name of the contract; tells apart two networks with the same validators.'
+  }),
+  minroundtime: integerKey({
+    min: 0,
+    max: 3_600_000,
+    fallback: 0,
+    unit: 'a number of milliseconds',
+    scope: 'network',
+    doc: 'Shortest time between two ledgers, ms; not above `roundtime`.'
+  }),
+  threshold: integerKey({
+    min: 67,
+    max: 100,
+    fallback: 67,
+    unit: 'a percentage',
+    scope: 'network',
+    doc: 'Percent of the UNL that closes a ledger. Below 67 two quorums need not share an honest validator.'
+  }),
+  ledgerbytes: integerKey({
+    min: KIB,
+    max: 256 * MIB,
+    fallback: 8 * MIB,
+    unit: 'a number of bytes',
+    scope: 'network',
+    doc: 'Input bytes in one ledger; what does not fit waits for the next.'
+  }),
+  useroutputbytes: integerKey({
+    min: KIB,
+    max: 256 * MIB,
+    fallback: 8 * MIB,
+    unit: 'a number of bytes',
+    scope: 'network',
+    doc: 'Output bytes of one user in one execution; past it the execution fails.'
+  }),
+  outputbytes: integerKey({
+    min: KIB,
+    max: 1024 * MIB,
+    fallback: 32 * MIB,
+    unit: 'a number of bytes',
+    scope: 'network',
+    doc: 'Output bytes of all users in one execution; past it the execution fails.'
+  }),
+  nplbytes: integerKey({
+    min: 0,
+    max: 256 * MIB,
+    fallback: 4 * MIB,
+    unit: 'a number of bytes',
+    scope: 'network',
+    doc: 'Bytes that a node may send on the node party line in one execution; past it the execution fails.'
+  }),
+  exectimeout: integerKey({
+    min: 10,
+    max: 3_600_000,
+    fallback: 30_000,
+    unit: 'a number of milliseconds',
+    scope: 'network',
+    doc: 'Wall time of one execution, ms; past it the contract is killed and the execution fails.'
+  })
+}
+
+const nodeKeys = {
+  tcpport: portKey({ fallback: null, doc: 'Port for peers, libp2p over TCP, beside `peerport`; 0 for off.' }),
+  announce: peersKey({
+    max: 64,
+    doc: 'Addresses to tell peers instead of those bound, for a node behind a proxy or a forwarded port.'
+  }),
+  peermaxconns: integerKey({
+    min: 1,
+    max: 65_536,
+    fallback: 300,
+    unit: 'a number of connections',
+    doc: 'Connections to peers in all.'
+  }),
+  history: historyKey({ doc: 'Ledgers to keep: `full`, or how many of the newest.' }),
+  loglevel: wordKey({ words: LOG_LEVELS, fallback: 'info', doc: 'Least severity of what is logged.' }),
+  pubcert: textKey({
+    what: 'a path',
+    max: 4096,
+    fallback: null,
+    doc: 'Certificate chain (PEM) that turns the users\u2019 port into wss; goes with `pubkeyfile`.'
+  }),
+  pubkeyfile: textKey({ what: 'a path', max: 4096, fallback: null, doc: 'Private key (PEM) of `pubcert`.' }),
+  pubmaxconns: integerKey({
+    min: 1,
+    max: 1e6,
+    fallback: 10_000,
+    unit: 'a number of connections',
+    doc: 'Connections of users in all.'
+  }),
+  pubmaxaddrconns: integerKey({
+    min: 1,
+    max: 1e6,
+    fallback: 2000,
+    unit: 'a number of connections',
+    doc: 'Connections of users from one address.'
+  }),
+  pubmaxhandshakes: integerKey({
+    min: 1,
+    max: 1e6,
+    fallback: 1000,
+    unit: 'a number of connections',
+    doc: 'Connections of users that have not answered their challenge yet.'
+  }),
+  pubmaxbuffer: integerKey({
+    min: 64 * KIB,
+    max: 1024 * MIB,
+    fallback: 64 * MIB,
+    unit: 'a number of bytes',
+    doc: 'Output bytes that wait for a user who does not read; past it the connection is closed.'
+  }),
+  contractlogbytes: integerKey({
+    min: 4 * KIB,
+    max: 1024 * MIB,
+    fallback: 10 * MIB,
+    unit: 'a number of bytes',
+    doc: 'Size of a log file of the contract\u2019s stdout or stderr before the next is begun.'
+  }),
+  contractlogfiles: integerKey({
+    min: 1,
+    max: 100,
+    fallback: 3,
+    unit: 'a number of files',
+    doc: 'Log files kept of the contract\u2019s stdout and of its stderr, the current one included.'
+  })
+}
+
+/** Every key of hp.cfg, in the order of the documentation. */
+export const CONFIG_KEYS = { ...prototypeKeys, ...networkKeys, ...nodeKeys }
+
+export type ConfigKey = keyof typeof CONFIG_KEYS
+/** hp.cfg as it is read: each key with its value or its default. */
+export type RawConfig = { [K in ConfigKey]: (typeof CONFIG_KEYS)[K] extends KeySpec<infer T> ? T : never }
+
+export const CONFIG_KEY_NAMES = Object.keys(CONFIG_KEYS) as ConfigKey[]
+/** The key groups, as the documentation shows them. */
+export const CONFIG_KEY_GROUPS: { title: string; names: string[] }[] = [
+  { title: 'The prototype\u2019s keys', names: Object.keys(prototypeKeys) },
+  { title: 'Agreed by the network', names: Object.keys(networkKeys) },
+  { title: 'Of this node alone', names: Object.keys(nodeKeys) }
+]

@@ -1,0 +1,213 @@
+import { constants } from 'node:fs'
+import { access, stat } from 'node:fs/promises'
+import { delimiter, isAbsolute, join, resolve } from 'node:path'
+import type { ConsensusConfig } from '../consensus/types.js'
+import { isKeyPair } from '../crypto/index.js'
+import { ConfigError, type ConfigProblem, systemCode } from './errors.js'
+import type { RawConfig } from './keys.js'
+import { contractPaths } from './paths.js'
+import { checkConfigShape, parseConfigText, readConfigText } from './read.js'
+import type { NodeConfig, UsersConfig } from './types.js'
+
+export interface LoadOptions {
+  /** False leaves out the files that only a running node needs: the contract and the certificate. */
+  checkFiles?: boolean
+}
+
+type Report = (code: ConfigProblem['code'], key: string, text: string) => void
+
+function checkKeys(raw: RawConfig, report: Report): void {
+  if (!isKeyPair(raw.pubkey, Buffer.from(raw.seckey, 'hex'))) {
+    report(
+      'key-pair',
+      'seckey',
+      'seckey does not belong to pubkey: put back the pair that was made together, or `hp-p2p rekey <dir>`'
+    )
+  }
+}
+
+function checkTogether(raw: RawConfig, report: Report): void {
+  if (raw.minroundtime > raw.roundtime) {
+    report(
+      'wrong-value',
+      'minroundtime',
+      `minroundtime (${raw.minroundtime}) is above roundtime (${raw.roundtime}): lower it`
+    )
+  }
+  if (raw.pubmaxsize > raw.ledgerbytes) {
+    report(
+      'wrong-value',
+      'pubmaxsize',
+      `pubmaxsize (${raw.pubmaxsize}) is above ledgerbytes (${raw.ledgerbytes}), so that such an input fits in no ledger: lower it`
+    )
+  }
+  if (raw.useroutputbytes > raw.outputbytes) {
+    report(
+      'wrong-value',
+      'useroutputbytes',
+      `useroutputbytes (${raw.useroutputbytes}) is above outputbytes (${raw.outputbytes}): lower it`
+    )
+  }
+  if (raw.pubmaxbuffer < raw.useroutputbytes) {
+    report(
+      'wrong-value',
+      'pubmaxbuffer',
+      `pubmaxbuffer (${raw.pubmaxbuffer}) is below useroutputbytes (${raw.useroutputbytes}), so that such an output reaches nobody: raise it`
+    )
+  }
+  if ((raw.pubcert === null) !== (raw.pubkeyfile === null)) {
+    const missing = raw.pubcert === null ? 'pubcert' : 'pubkeyfile'
+    report('missing-key', missing, `${missing} is missing: wss needs pubcert and pubkeyfile, plain ws neither`)
+  }
+  const taken = new Map<number, string>()
+  for (const key of ['peerport', 'tcpport', 'pubport'] as const) {
+    const port = raw[key]
+    if (port === null) continue
+    const other = taken.get(port)
+    if (other !== undefined) report('wrong-value', key, `${key} and ${other} are both ${port}: give each its own port`)
+    taken.set(port, key)
+  }
+}
+
+async function findInPath(name: string): Promise<string | null> {
+  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
+    if (!isAbsolute(folder)) continue
+    const path = join(folder, name)
+    const found = await stat(path).catch(() => null)
+    if (found?.isFile() && (await isExecutable(path))) return path
+  }
+  return null
+}
+
+async function isExecutable(path: string): Promise<boolean> {
+  return access(path, constants.X_OK).then(
+    () => true,
+    () => false
+  )
+}
+
+async function checkBinary(written: string, path: string, report: Report): Promise<void> {
+  const found = await stat(path).catch((error: unknown) => systemCode(error) || 'EIO')
+  if (typeof found === 'string') {
+    const elsewhere = await findInPath(written.slice(written.lastIndexOf('/') + 1))
+    const hint = elsewhere === null ? 'put the executable there or correct the path' : `did you mean "${elsewhere}"?`
+    const why = found === 'ENOENT' || found === 'ENOTDIR' ? 'does not exist' : `cannot be read (${found})`
+    return report('binary-missing', 'binary', `binary ${path} ${why}: ${hint}`)
+  }
+  if (!found.isFile()) return report('binary-missing', 'binary', `binary ${path} is not a file: correct the path`)
+  if (!(await isExecutable(path))) {
+    report('binary-not-executable', 'binary', `binary ${path} is not executable: \`chmod +x\` it`)
+  }
+}
+
+async function checkReadable(key: string, path: string, report: Report): Promise<void> {
+  const problem = await access(path, constants.R_OK).then(
+    () => null,
+    (error: unknown) => systemCode(error)
+  )
+  if (problem !== null)
+    report('wrong-value', key, `${key} ${path} cannot be read (${problem}): correct the path or its mode`)
+}
+
+function usersOf(raw: RawConfig, dir: string): UsersConfig {
+  const tls =
+    raw.pubcert === null || raw.pubkeyfile === null
+      ? null
+      : { certPath: resolve(dir, raw.pubcert), keyPath: resolve(dir, raw.pubkeyfile) }
+  return {
+    host: raw.ip,
+    port: raw.pubport,
+    maxMessageBytes: raw.pubmaxsize,
+    maxMessagesPerMinute: raw.pubmaxcpm === 0 ? null : raw.pubmaxcpm,
+    maxConnections: raw.pubmaxconns,
+    maxConnectionsPerAddress: raw.pubmaxaddrconns,
+    maxHandshakes: raw.pubmaxhandshakes,
+    maxBufferedBytes: raw.pubmaxbuffer,
+    tls
+  }
+}
+
+function consensusOf(raw: RawConfig): ConsensusConfig {
+  return {
+    unl: raw.unl,
+    threshold: raw.threshold,
+    roundtimeMs: raw.roundtime,
+    minRoundtimeMs: raw.minroundtime,
+    ledgerInputBytes: raw.ledgerbytes,
+    userOutputBytes: raw.useroutputbytes,
+    ledgerOutputBytes: raw.outputbytes,
+    nplBytes: raw.nplbytes,
+    execTimeoutMs: raw.exectimeout
+  }
+}
+
+function warningsOf(raw: RawConfig, path: string, mode: number): string[] {
+  const warnings: string[] = []
+  if ((mode & 0o077) !== 0) {
+    const octal = mode.toString(8).padStart(4, '0')
+    warnings.push(`others can read the secret key: ${path} has mode ${octal}, \`chmod 600\` it`)
+  }
+  if (!raw.unl.includes(raw.pubkey)) {
+    warnings.push('the own key is not in unl: this node is an observer, it follows and serves users but does not vote')
+  }
+  if (raw.unl.some((key) => key !== raw.pubkey) && raw.peers.length === 0) {
+    warnings.push('peers is empty: this node waits for others to dial it')
+  }
+  if (raw.peerport === null && raw.tcpport === null) {
+    warnings.push('peerport and tcpport are off: no peer can dial this node')
+  }
+  return warnings
+}
+
+function normalise(raw: RawConfig, dir: string, warnings: string[]): NodeConfig {
+  return {
+    dir,
+    keys: { publicKey: raw.pubkey, secretKey: Buffer.from(raw.seckey, 'hex') },
+    contractId: raw.contractid as string,
+    consensus: consensusOf(raw),
+    network: {
+      host: raw.ip,
+      wsPort: raw.peerport,
+      tcpPort: raw.tcpport,
+      peers: raw.peers,
+      announce: raw.announce,
+      maxConnections: raw.peermaxconns
+    },
+    users: usersOf(raw, dir),
+    contract: {
+      binary: resolve(dir, raw.binary as string),
+      args: raw.binargs,
+      logBytes: raw.contractlogbytes,
+      logFiles: raw.contractlogfiles
+    },
+    history: raw.history,
+    logLevel: raw.loglevel,
+    isValidator: raw.unl.includes(raw.pubkey),
+    warnings
+  }
+}
+
+/**
+ * Reads, checks and normalises <dir>/cfg/hp.cfg. Throws `ConfigError` with one line for each mistake; what is allowed
+ * but worth knowing is in `warnings`. Creates and changes nothing.
+ */
+export async function loadConfig(dir: string, options: LoadOptions = {}): Promise<NodeConfig> {
+  const { text, mode } = await readConfigText(dir)
+  const raw = checkConfigShape(parseConfigText(text))
+  const paths = contractPaths(dir)
+  const problems: ConfigProblem[] = []
+  const report: Report = (code, key, message) => void problems.push({ code, key, message: `hp.cfg: ${message}` })
+  checkKeys(raw, report)
+  checkTogether(raw, report)
+  const config = normalise(raw, paths.dir, warningsOf(raw, paths.config, mode))
+  if (options.checkFiles !== false) {
+    await checkBinary(raw.binary as string, config.contract.binary, report)
+    if (config.users.tls !== null) {
+      await checkReadable('pubcert', config.users.tls.certPath, report)
+      await checkReadable('pubkeyfile', config.users.tls.keyPath, report)
+    }
+  }
+  const [first, ...rest] = problems
+  if (first !== undefined) throw new ConfigError([first, ...rest])
+  return config
+}

@@ -1,0 +1,69 @@
+import type { ConsensusConfig } from '../consensus/types.js'
+import type { KeyPair } from '../crypto/index.js'
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
+
+export interface NetworkConfig {
+  /** IP address to bind. */
+  host: string
+  /** libp2p over WebSocket; null when off. */
+  wsPort: number | null
+  /** libp2p over TCP; null when off. */
+  tcpPort: number | null
+  /** Multiaddrs to dial. */
+  peers: string[]
+  /** Multiaddrs to tell others instead of those bound; empty for those bound. */
+  announce: string[]
+  /** Connections to peers in all. */
+  maxConnections: number
+}
+
+export interface UsersConfig {
+  /** IP address to bind. */
+  host: string
+  /** WebSocket for users; null when off. */
+  port: number | null
+  /** Bytes of one message. */
+  maxMessageBytes: number
+  /** Messages that one connection may send in a minute; null for no limit. */
+  maxMessagesPerMinute: number | null
+  /** Connections in all. */
+  maxConnections: number
+  maxConnectionsPerAddress: number
+  /** Connections that have not yet answered their challenge. */
+  maxHandshakes: number
+  /** Bytes that wait for a user who does not read. */
+  maxBufferedBytes: number
+  /** Absolute paths of PEM files; null for plain ws. */
+  tls: { certPath: string; keyPath: string } | null
+}
+
+export interface ContractConfig {
+  /** Absolute path of the executable. */
+  binary: string
+  args: string[]
+  /** Bytes of a log file of the contract's stdout or stderr before it is rotated. */
+  logBytes: number
+  /** Log files kept of each, the current one included. */
+  logFiles: number
+}
+
+/** hp.cfg, checked and normalised. */
+export interface NodeConfig {
+  /** Absolute path of the contract directory. */
+  dir: string
+  keys: KeyPair
+  contractId: string
+  /** What the network starts with; a running network may have agreed on another since. */
+  consensus: ConsensusConfig
+  network: NetworkConfig
+  users: UsersConfig
+  contract: ContractConfig
+  /** Ledgers to keep. */
+  history: 'full' | number
+  logLevel: LogLevel
+  /** False when the own key is not in the UNL: the node follows and serves users, and does not vote. */
+  isValidator: boolean
+  /** Things that are allowed and that the operator should know, one line each. */
+  warnings: string[]
+}
