@@ -78,9 +78,9 @@ export interface LedgerInput {
 export interface Ledger {
   header: LedgerHeader
   hash: Hash
-  /** Every connected user, in the order of hash(lcl, user key). */
+  /** Every connected user, ascending by key: idle ledgers then share one list. */
   users: PublicKey[]
-  /** Grouped by user in the order of `users`, each user's in its own order. */
+  /** Grouped by user in the order of hash(lcl, user key), which nobody can choose; each user's in its own order. */
   inputs: LedgerInput[]
 }
 

@@ -1,0 +1,140 @@
+import { EMPTY_OUTPUTS_ROOT, inputsHashOf, ledgerHashOf, usersHashOf } from '../codec/ledger.js'
+import { blake3Hex } from '../crypto/index.js'
+import type { AgreedResult, Hash, Ledger, LedgerInput, Proposal, ProposalInput, PublicKey } from './types.js'
+
+/** What a ledger needs to know of the one before it. */
+export interface LedgerTip {
+  networkId: Hash
+  seq: number
+  hash: Hash
+  timeMs: number
+  /** Agreed state root after the execution of seq - 1. */
+  stateRoot: Hash
+  configHash: Hash
+  /** Inputs in the ledger. */
+  inputCount: number
+}
+
+export function tipOf(ledger: Ledger): LedgerTip {
+  return {
+    networkId: ledger.header.networkId,
+    seq: ledger.header.seq,
+    hash: ledger.hash,
+    timeMs: ledger.header.timeMs,
+    stateRoot: ledger.header.result.stateRoot,
+    configHash: ledger.header.result.configHash,
+    inputCount: ledger.inputs.length
+  }
+}
+
+/**
+ * The ledger that follows `tip` when `proposals` (at least a quorum, of distinct validators, all for tip.seq + 1 and
+ * tip.hash) are the candidate. A pure function: every node that knows the candidate computes the same ledger.
+ *
+ * @param ledgerInputBytes agreed limit of input bytes in one ledger
+ */
+export function closeLedger(tip: LedgerTip, proposals: Proposal[], ledgerInputBytes: number): Ledger {
+  const candidate = [...proposals].sort((a, b) => compare(a.validator, b.validator))
+  const users = unionOfUsers(candidate)
+  const inputs = chooseInputs(tip.hash, candidate, ledgerInputBytes)
+  const { result, support } = agreeOnResult(tip, candidate)
+  const header = {
+    networkId: tip.networkId,
+    seq: tip.seq + 1,
+    prevHash: tip.hash,
+    timeMs: Math.max(tip.timeMs + 1, median(candidate.map((proposal) => proposal.timeMs))),
+    usersHash: usersHashOf(users),
+    inputsHash: inputsHashOf(inputs),
+    result,
+    support,
+    proposals: candidate.map((proposal) => proposal.hash).sort(compare)
+  }
+  return { header, hash: ledgerHashOf(header), users, inputs }
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}
+
+/** The lower median: with fewer than half of the values false it lies between two true ones. */
+function median(values: number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.floor((sorted.length - 1) / 2)] as number
+}
+
+function unionOfUsers(candidate: Proposal[]): PublicKey[] {
+  const users = new Set<PublicKey>()
+  for (const proposal of candidate) for (const user of proposal.users) users.add(user.key)
+  return [...users].sort(compare)
+}
+
+/** The result that more than half of the candidate carries; void when there is none. */
+function agreeOnResult(tip: LedgerTip, candidate: Proposal[]): { result: AgreedResult; support: number } {
+  const counts = new Map<string, number>()
+  for (const { result } of candidate) {
+    const key = `${result.status} ${result.stateRoot} ${result.outputsRoot} ${result.configHash}`
+    const count = (counts.get(key) ?? 0) + 1
+    counts.set(key, count)
+    if (count * 2 > candidate.length) {
+      const total = candidate.filter(({ result: other }) => sameResult(other, result)).length
+      return { result: { ...result }, support: total }
+    }
+  }
+  return {
+    result: { status: 'void', stateRoot: tip.stateRoot, outputsRoot: EMPTY_OUTPUTS_ROOT, configHash: tip.configHash },
+    support: Math.max(0, ...counts.values())
+  }
+}
+
+function sameResult(a: AgreedResult | Proposal['result'], b: AgreedResult | Proposal['result']): boolean {
+  return (
+    a.status === b.status &&
+    a.stateRoot === b.stateRoot &&
+    a.outputsRoot === b.outputsRoot &&
+    a.configHash === b.configHash
+  )
+}
+
+interface UserQueue {
+  user: PublicKey
+  order: Hash
+  waiting: ProposalInput[]
+  taken: ProposalInput[]
+}
+
+/**
+ * Inputs of all proposals, each once. One of each user in turn until the byte limit: nobody crowds the others out, and
+ * a user whose next input no longer fits is left for the next ledger, whose order is another.
+ */
+function chooseInputs(lcl: Hash, candidate: Proposal[], ledgerInputBytes: number): LedgerInput[] {
+  const queues = new Map<PublicKey, UserQueue>()
+  const seen = new Set<Hash>()
+  for (const proposal of candidate) {
+    for (const input of proposal.inputs) {
+      if (seen.has(input.id)) continue
+      seen.add(input.id)
+      let queue = queues.get(input.user)
+      if (queue === undefined) {
+        const order = blake3Hex(Buffer.from(lcl + input.user, 'hex'))
+        queue = { user: input.user, order, waiting: [], taken: [] }
+        queues.set(input.user, queue)
+      }
+      queue.waiting.push(input)
+    }
+  }
+  const ordered = [...queues.values()].sort((a, b) => compare(a.order, b.order))
+  let bytesLeft = ledgerInputBytes
+  let active = ordered
+  for (let turn = 0; active.length > 0; turn++) {
+    const next: UserQueue[] = []
+    for (const queue of active) {
+      const input = queue.waiting[turn]
+      if (input === undefined || input.content.length > bytesLeft) continue
+      bytesLeft -= input.content.length
+      queue.taken.push(input)
+      next.push(queue)
+    }
+    active = next
+  }
+  return ordered.flatMap((queue) => queue.taken.map(({ user, id, content }) => ({ user, id, content })))
+}
