@@ -1,3 +1,4 @@
+import { CONFIG_RANGES, type ConfigRange, LIMITS } from '../codec/limits.js'
 import {
   addressKey,
   argumentsKey,
@@ -16,10 +17,17 @@ import type { LogLevel } from './types.js'
 
 const KIB = 1024
 const MIB = 1024 * KIB
+/** The longest that the users’ server can count to; stands for no limit. */
+export const INT32_MAX = 2 ** 31 - 1
 const LOG_LEVELS: readonly LogLevel[] = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
 
 /** The contract id of a network that names none, such as a prototype's. The UNL still tells networks apart. */
 export const DEFAULT_CONTRACT_ID = 'hotpocket'
+
+/** Agreed numbers have the ranges and defaults that every node checks. */
+function agreed(range: ConfigRange): { min: number; max: number; fallback: number } {
+  return { min: range.min, max: range.max, fallback: range.default }
+}
 
 const prototypeKeys = {
   hotpocket: versionKey({ doc: 'Version of the file format.' }),
@@ -42,16 +50,14 @@ const prototypeKeys = {
     doc: 'Nodes to dial: multiaddrs, or `host:port` for a WebSocket port. One that is reachable is enough.'
   }),
   unl: unlKey({
-    max: 128,
+    max: LIMITS.validators,
     scope: 'network',
     doc: 'Public keys of the validators that the network starts with, 1 to 128, the same on every node.'
   }),
   ip: addressKey({ fallback: '0.0.0.0', doc: 'Address to bind every port to.' }),
   peerport: portKey({ fallback: 22860, doc: 'Port for peers, libp2p over WebSocket; 0 for off.' }),
   roundtime: integerKey({
-    min: 20,
-    max: 3_600_000,
-    fallback: 1000,
+    ...agreed(CONFIG_RANGES.roundtimeMs),
     unit: 'a number of milliseconds',
     scope: 'network',
     doc: 'Longest time between two ledgers while nothing happens, ms.'
@@ -66,7 +72,7 @@ const prototypeKeys = {
   }),
   pubmaxcpm: integerKey({
     min: 0,
-    max: 1e9,
+    max: INT32_MAX,
     fallback: 600,
     unit: 'a number of messages',
     doc: 'Messages that one connection of a user may send in a minute; 0 for no limit.'
@@ -76,63 +82,49 @@ const prototypeKeys = {
 const networkKeys = {
   contractid: textKey({
     what: 'a text',
-    max: 256,
+    max: LIMITS.contractIdBytes,
     fallback: DEFAULT_CONTRACT_ID,
     scope: 'network',
     doc: 'Name of the contract; tells apart two networks with the same validators.'
   }),
   minroundtime: integerKey({
-    min: 0,
-    max: 3_600_000,
-    fallback: 0,
+    ...agreed(CONFIG_RANGES.minRoundtimeMs),
     unit: 'a number of milliseconds',
     scope: 'network',
     doc: 'Shortest time between two ledgers, ms; not above `roundtime`.'
   }),
   threshold: integerKey({
-    min: 67,
-    max: 100,
-    fallback: 67,
+    ...agreed(CONFIG_RANGES.threshold),
     unit: 'a percentage',
     scope: 'network',
     doc: 'Percent of the UNL that closes a ledger. Below 67 two quorums need not share an honest validator.'
   }),
   ledgerbytes: integerKey({
-    min: KIB,
-    max: 256 * MIB,
-    fallback: 8 * MIB,
+    ...agreed(CONFIG_RANGES.ledgerInputBytes),
     unit: 'a number of bytes',
     scope: 'network',
     doc: 'Input bytes in one ledger; what does not fit waits for the next.'
   }),
   useroutputbytes: integerKey({
-    min: KIB,
-    max: 256 * MIB,
-    fallback: 8 * MIB,
+    ...agreed(CONFIG_RANGES.userOutputBytes),
     unit: 'a number of bytes',
     scope: 'network',
     doc: 'Output bytes of one user in one execution; past it the execution fails.'
   }),
   outputbytes: integerKey({
-    min: KIB,
-    max: 1024 * MIB,
-    fallback: 32 * MIB,
+    ...agreed(CONFIG_RANGES.ledgerOutputBytes),
     unit: 'a number of bytes',
     scope: 'network',
     doc: 'Output bytes of all users in one execution; past it the execution fails.'
   }),
   nplbytes: integerKey({
-    min: 0,
-    max: 256 * MIB,
-    fallback: 4 * MIB,
+    ...agreed(CONFIG_RANGES.nplBytes),
     unit: 'a number of bytes',
     scope: 'network',
     doc: 'Bytes that a node may send on the node party line in one execution; past it the execution fails.'
   }),
   exectimeout: integerKey({
-    min: 10,
-    max: 3_600_000,
-    fallback: 30_000,
+    ...agreed(CONFIG_RANGES.execTimeoutMs),
     unit: 'a number of milliseconds',
     scope: 'network',
     doc: 'Wall time of one execution, ms; past it the contract is killed and the execution fails.'
@@ -148,7 +140,7 @@ const nodeKeys = {
   peermaxconns: integerKey({
     min: 1,
     max: 65_536,
-    fallback: 300,
+    fallback: 400,
     unit: 'a number of connections',
     doc: 'Connections to peers in all.'
   }),
@@ -171,23 +163,37 @@ const nodeKeys = {
   pubmaxaddrconns: integerKey({
     min: 1,
     max: 1e6,
-    fallback: 2000,
+    fallback: 2048,
     unit: 'a number of connections',
     doc: 'Connections of users from one address.'
   }),
   pubmaxhandshakes: integerKey({
     min: 1,
     max: 1e6,
-    fallback: 1000,
+    fallback: 1024,
     unit: 'a number of connections',
     doc: 'Connections of users that have not answered their challenge yet.'
   }),
+  pubmaxuserconns: integerKey({
+    min: 1,
+    max: 1e6,
+    fallback: 64,
+    unit: 'a number of connections',
+    doc: 'Connections of one user.'
+  }),
   pubmaxbuffer: integerKey({
-    min: 64 * KIB,
+    min: 1,
     max: 1024 * MIB,
-    fallback: 64 * MIB,
+    fallback: 32 * MIB,
     unit: 'a number of bytes',
-    doc: 'Output bytes that wait for a user who does not read; past it the connection is closed.'
+    doc: 'Bytes that wait for a user who reads too slowly; past it the connection is closed.'
+  }),
+  pubmaxallbuffers: integerKey({
+    min: 1,
+    max: 64 * 1024 * MIB,
+    fallback: 256 * MIB,
+    unit: 'a number of bytes',
+    doc: 'Bytes that wait for all users together; past it the slowest connection is closed.'
   }),
   contractlogbytes: integerKey({
     min: 4 * KIB,

@@ -4,7 +4,7 @@ import { delimiter, isAbsolute, join, resolve } from 'node:path'
 import type { ConsensusConfig } from '../consensus/types.js'
 import { isKeyPair } from '../crypto/index.js'
 import { ConfigError, type ConfigProblem, systemCode } from './errors.js'
-import type { RawConfig } from './keys.js'
+import { INT32_MAX, type RawConfig } from './keys.js'
 import { contractPaths } from './paths.js'
 import { checkConfigShape, parseConfigText, readConfigText } from './read.js'
 import type { NodeConfig, UsersConfig } from './types.js'
@@ -46,13 +46,6 @@ function checkTogether(raw: RawConfig, report: Report): void {
       'wrong-value',
       'useroutputbytes',
       `useroutputbytes (${raw.useroutputbytes}) is above outputbytes (${raw.outputbytes}): lower it`
-    )
-  }
-  if (raw.pubmaxbuffer < raw.useroutputbytes) {
-    report(
-      'wrong-value',
-      'pubmaxbuffer',
-      `pubmaxbuffer (${raw.pubmaxbuffer}) is below useroutputbytes (${raw.useroutputbytes}), so that such an output reaches nobody: raise it`
     )
   }
   if ((raw.pubcert === null) !== (raw.pubkeyfile === null)) {
@@ -117,12 +110,16 @@ function usersOf(raw: RawConfig, dir: string): UsersConfig {
   return {
     host: raw.ip,
     port: raw.pubport,
-    maxMessageBytes: raw.pubmaxsize,
-    maxMessagesPerMinute: raw.pubmaxcpm === 0 ? null : raw.pubmaxcpm,
-    maxConnections: raw.pubmaxconns,
-    maxConnectionsPerAddress: raw.pubmaxaddrconns,
-    maxHandshakes: raw.pubmaxhandshakes,
-    maxBufferedBytes: raw.pubmaxbuffer,
+    limits: {
+      messageBytes: raw.pubmaxsize,
+      messagesPerMinute: raw.pubmaxcpm === 0 ? INT32_MAX : raw.pubmaxcpm,
+      connections: raw.pubmaxconns,
+      connectionsPerAddress: raw.pubmaxaddrconns,
+      connectionsPerUser: raw.pubmaxuserconns,
+      pendingHandshakes: raw.pubmaxhandshakes,
+      bufferedBytes: raw.pubmaxbuffer,
+      totalBufferedBytes: raw.pubmaxallbuffers
+    },
     tls
   }
 }

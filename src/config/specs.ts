@@ -147,10 +147,20 @@ export function textKey(wording: TextWording): KeySpec<string | null> {
   const json = fallback === null ? { anyOf: [text, { type: 'null' }] } : text
   return spec<string | null>(wording, json, fallback, (value) => {
     if (value === null && fallback === null) return null
-    const sound = typeof value === 'string' && value.length > 0 && value.length <= max && !hasControl(value)
-    if (!sound) throw wrong(`${what} of 1 to ${max} characters`, value)
+    const sound =
+      typeof value === 'string' &&
+      value.length > 0 &&
+      Buffer.byteLength(value) <= max &&
+      isUnicode(value) &&
+      !hasControl(value)
+    if (!sound) throw wrong(`${what} of 1 to ${max} bytes`, value)
     return value
   })
+}
+
+/** False for a text with half a surrogate pair, which has no UTF-8 form. */
+function isUnicode(text: string): boolean {
+  return Buffer.from(text).toString() === text
 }
 
 function hasControl(text: string): boolean {

@@ -18,22 +18,30 @@ export interface NetworkConfig {
   maxConnections: number
 }
 
+/** The part of the limits of the users' server that hp.cfg sets. */
+export interface UserLimitsConfig {
+  /** Bytes of one message. */
+  messageBytes: number
+  /** Messages that one connection may send in a minute. */
+  messagesPerMinute: number
+  /** Connections in all. */
+  connections: number
+  connectionsPerAddress: number
+  connectionsPerUser: number
+  /** Connections that have not yet answered their challenge. */
+  pendingHandshakes: number
+  /** Bytes that wait for a user who reads too slowly. */
+  bufferedBytes: number
+  /** Bytes that wait for all users together. */
+  totalBufferedBytes: number
+}
+
 export interface UsersConfig {
   /** IP address to bind. */
   host: string
   /** WebSocket for users; null when off. */
   port: number | null
-  /** Bytes of one message. */
-  maxMessageBytes: number
-  /** Messages that one connection may send in a minute; null for no limit. */
-  maxMessagesPerMinute: number | null
-  /** Connections in all. */
-  maxConnections: number
-  maxConnectionsPerAddress: number
-  /** Connections that have not yet answered their challenge. */
-  maxHandshakes: number
-  /** Bytes that wait for a user who does not read. */
-  maxBufferedBytes: number
+  limits: UserLimitsConfig
   /** Absolute paths of PEM files; null for plain ws. */
   tls: { certPath: string; keyPath: string } | null
 }
