@@ -1,0 +1,7 @@
+export { type AdminAnswers, adminRequest } from './client.js'
+export { AdminError, type AdminErrorCode } from './errors.js'
+export { acquireNodeLock, type NodeLock, readNodePid } from './lock.js'
+export { parseLedgerRef } from './routes.js'
+export { type AdminServer, type AdminServerOptions, createAdminServer } from './server.js'
+export { adminSocketPath } from './socket-path.js'
+export * from './types.js'

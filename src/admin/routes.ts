@@ -1,0 +1,47 @@
+import { AdminError } from './errors.js'
+import { type AdminSource, type LedgerRef, MAX_LEDGERS } from './types.js'
+
+const MAX_SEQ = 2 ** 48
+
+function readCount(text: string | null, name: string, min: number, max: number, fallback: number): number {
+  if (text === null) return fallback
+  const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN
+  if (Number.isNaN(value) || value < min || value > max) {
+    throw new AdminError('bad-request', `${name} must be a whole number from ${min} to ${max}`)
+  }
+  return value
+}
+
+/** A ledger's number, its hash, or 'latest'. */
+export function parseLedgerRef(text: string): LedgerRef {
+  if (text === 'latest') return text
+  if (/^\d{1,15}$/.test(text)) return Number(text)
+  if (/^[0-9a-fA-F]{64}$/.test(text)) return text.toLowerCase()
+  throw new AdminError('bad-request', 'a ledger is named by its number, its hash (64 hex digits) or "latest"')
+}
+
+async function getLedgers(source: AdminSource, query: URLSearchParams): Promise<unknown> {
+  const count = readCount(query.get('count'), 'count', 1, MAX_LEDGERS, 20)
+  const newestFirst = Math.max(0, source.status().seq - count + 1)
+  return source.ledgers(readCount(query.get('from'), 'from', 0, MAX_SEQ, newestFirst), count)
+}
+
+async function getLedger(source: AdminSource, name: string): Promise<unknown> {
+  const ref = parseLedgerRef(name)
+  const ledger = await source.ledger(ref)
+  if (ledger === null) throw new AdminError('not-found', `there is no ledger ${ref} here`)
+  return ledger
+}
+
+/** The answer of one GET request; `AdminError` 'not-found' or 'bad-request' when there is none. */
+export async function answerRequest(source: AdminSource, target: string): Promise<unknown> {
+  const url = new URL(target, 'http://node')
+  const { pathname, searchParams } = url
+  if (pathname === '/v1/id') return source.id()
+  if (pathname === '/v1/status') return source.status()
+  if (pathname === '/v1/peers') return source.peers()
+  if (pathname === '/v1/ledgers') return getLedgers(source, searchParams)
+  const ledger = /^\/v1\/ledgers\/([^/]{1,80})$/.exec(pathname)
+  if (ledger !== null) return getLedger(source, ledger[1] as string)
+  throw new AdminError('not-found', 'there is no such path')
+}

@@ -1,0 +1,148 @@
+import type { AgreedResult, Hash, PublicKey } from '../consensus/types.js'
+
+/** Plain JSON views of a node, as the admin API sends them. Times are ms since the epoch, sizes bytes. */
+
+export interface NodeId {
+  publicKey: PublicKey
+  peerId: string
+  /** Null before the first ledger is known. */
+  networkId: Hash | null
+  contractId: string
+  /** Multiaddrs with the peer id, to hand to others. */
+  multiaddrs: string[]
+}
+
+export type NodeRole = 'validator' | 'observer'
+/**
+ * synced: stands on the last ledger that it knows of. catching-up: executes or copies ledgers that it missed.
+ * waiting-for-quorum: too few validators are connected. diverged: its own results differ from the agreed ones.
+ */
+export type SyncState = 'starting' | 'synced' | 'catching-up' | 'waiting-for-quorum' | 'diverged' | 'stopping'
+
+export interface QuorumStatus {
+  /** Votes that close a ledger. */
+  needed: number
+  /** Validators in touch, this one included. */
+  present: number
+  validators: number
+}
+
+export interface PaceStatus {
+  roundtimeMs: number
+  minRoundtimeMs: number
+  /** From the start of the last ledger's round to its close; null before the first. */
+  lastLedgerMs: number | null
+  ledgersPerMinute: number
+}
+
+export interface ExecutionStatus {
+  seq: number
+  status: 'ok' | 'failed'
+  /** Why it failed, in words. */
+  reason: string | null
+  durationMs: number
+}
+
+export interface NodeStatus {
+  version: string
+  publicKey: PublicKey
+  peerId: string
+  networkId: Hash | null
+  contractId: string
+  role: NodeRole
+  /** Hash of the last closed ledger. */
+  lcl: Hash
+  seq: number
+  /** When the last ledger closed; null for genesis. */
+  lclTimeMs: number | null
+  sync: SyncState
+  quorum: QuorumStatus
+  peers: number
+  /** Connections of users to this node. */
+  users: number
+  pendingInputs: number
+  pace: PaceStatus
+  lastExecution: ExecutionStatus | null
+  uptimeS: number
+  /** What is listened on: ws:// URLs for users. */
+  userUrls: string[]
+  /** Multiaddrs for peers. */
+  addresses: string[]
+  warnings: string[]
+}
+
+export interface PeerRow {
+  publicKey: PublicKey | null
+  peerId: string
+  role: NodeRole | 'unknown'
+  connected: boolean
+  address: string | null
+  direction: 'inbound' | 'outbound' | null
+  latencyMs: number | null
+  agent: string | null
+  /** The last ledger that the peer told us of. */
+  seq: number | null
+  synced: boolean | null
+  score: number
+  connectedSinceMs: number | null
+  lastError: string | null
+}
+
+export interface LedgerSummary {
+  seq: number
+  hash: Hash
+  timeMs: number
+  users: number
+  inputs: number
+  inputBytes: number
+  /** Of the execution of the ledger before. */
+  result: AgreedResult['status']
+  support: number
+  /** Signatures of its certificate; 0 for genesis. */
+  signatures: number
+}
+
+export interface LedgerInputView {
+  user: PublicKey
+  id: Hash
+  bytes: number
+  /** Base64. */
+  content: string
+}
+
+export interface CertificateView {
+  attempt: number
+  signatures: { validator: PublicKey /** 128 hex digits. */; signature: string }[]
+}
+
+export interface LedgerView {
+  seq: number
+  hash: Hash
+  prevHash: Hash
+  networkId: Hash
+  timeMs: number
+  usersHash: Hash
+  inputsHash: Hash
+  result: AgreedResult
+  support: number
+  proposals: Hash[]
+  users: PublicKey[]
+  inputs: LedgerInputView[]
+  /** Null for genesis. */
+  certificate: CertificateView | null
+}
+
+export type LedgerRef = number | Hash | 'latest'
+
+/** What a running node shows; the composition root implements it. */
+export interface AdminSource {
+  id(): NodeId
+  status(): NodeStatus
+  peers(): PeerRow[]
+  ledger(ref: LedgerRef): Promise<LedgerView | null>
+  /** At most `count` ledgers from `from` upwards. */
+  ledgers(from: number, count: number): Promise<LedgerSummary[]>
+}
+
+/** Most ledgers of one answer. */
+export const MAX_LEDGERS = 1000
