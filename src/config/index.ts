@@ -16,4 +16,12 @@ export { type ContractPaths, contractPaths } from './paths.js'
 export { checkPorts, tryPort } from './ports.js'
 export { parseConfigText, readConfigText } from './read.js'
 export { peerToMultiaddr } from './specs.js'
-export type { ContractConfig, LogLevel, NetworkConfig, NodeConfig, UserLimitsConfig, UsersConfig } from './types.js'
+export type {
+  ContractConfig,
+  ContractLimitsConfig,
+  LogLevel,
+  NetworkConfig,
+  NodeConfig,
+  UserLimitsConfig,
+  UsersConfig
+} from './types.js'

@@ -42,7 +42,7 @@ const prototypeKeys = {
     what: 'a path',
     max: 4096,
     fallback: undefined,
-    doc: 'The contract: an executable, absolute or relative to the contract directory.'
+    doc: 'The contract: an executable, absolute or relative to the contract directory; a bare name that is not there is looked up on PATH.'
   }),
   binargs: argumentsKey({ doc: 'Arguments of the contract: an array, or one text that is split on spaces.' }),
   peers: peersKey({
@@ -194,6 +194,34 @@ const nodeKeys = {
     fallback: 256 * MIB,
     unit: 'a number of bytes',
     doc: 'Bytes that wait for all users together; past it the slowest connection is closed.'
+  }),
+  contractcpuseconds: integerKey({
+    min: 1,
+    max: 86_400,
+    fallback: 60,
+    unit: 'a number of seconds',
+    doc: 'CPU time of one execution, s; past it the contract is killed.'
+  }),
+  contractmemory: integerKey({
+    min: MIB,
+    max: 2 ** 48,
+    fallback: 1024 * MIB,
+    unit: 'a number of bytes',
+    doc: 'Memory of the contract with its children, bytes; past it the contract is killed.'
+  }),
+  contractfiles: integerKey({
+    min: 16,
+    max: 1e6,
+    fallback: 1024,
+    unit: 'a number of files',
+    doc: 'Files that a process of the contract may open besides those it is given.'
+  }),
+  contractprocesses: integerKey({
+    min: 1,
+    max: 100_000,
+    fallback: 64,
+    unit: 'a number of processes',
+    doc: 'Processes of the contract alive at once; past it the contract is killed.'
   }),
   contractlogbytes: integerKey({
     min: 4 * KIB,

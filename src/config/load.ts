@@ -62,6 +62,13 @@ function checkTogether(raw: RawConfig, report: Report): void {
   }
 }
 
+/** Absolute path of the contract: in the contract directory, else, for a bare name, on PATH. */
+async function resolveBinary(written: string, dir: string): Promise<string> {
+  const path = resolve(dir, written)
+  if (written.includes('/') || (await stat(path).catch(() => null)) !== null) return path
+  return (await findInPath(written)) ?? path
+}
+
 async function findInPath(name: string): Promise<string | null> {
   for (const folder of (process.env.PATH ?? '').split(delimiter)) {
     if (!isAbsolute(folder)) continue
@@ -174,8 +181,14 @@ function normalise(raw: RawConfig, dir: string, warnings: string[]): NodeConfig 
     contract: {
       binary: resolve(dir, raw.binary as string),
       args: raw.binargs,
-      logBytes: raw.contractlogbytes,
-      logFiles: raw.contractlogfiles
+      limits: {
+        cpuSeconds: raw.contractcpuseconds,
+        memoryBytes: raw.contractmemory,
+        openFiles: raw.contractfiles,
+        processes: raw.contractprocesses,
+        logBytes: raw.contractlogbytes,
+        logFiles: raw.contractlogfiles
+      }
     },
     history: raw.history,
     logLevel: raw.loglevel,
@@ -198,6 +211,7 @@ export async function loadConfig(dir: string, options: LoadOptions = {}): Promis
   checkTogether(raw, report)
   const config = normalise(raw, paths.dir, warningsOf(raw, paths.config, mode))
   if (options.checkFiles !== false) {
+    config.contract.binary = await resolveBinary(raw.binary as string, paths.dir)
     await checkBinary(raw.binary as string, config.contract.binary, report)
     if (config.users.tls !== null) {
       await checkReadable('pubcert', config.users.tls.certPath, report)

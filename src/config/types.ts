@@ -46,14 +46,23 @@ export interface UsersConfig {
   tls: { certPath: string; keyPath: string } | null
 }
 
-export interface ContractConfig {
-  /** Absolute path of the executable. */
-  binary: string
-  args: string[]
+/** The limits of the contract that each node sets for itself; those in ConsensusConfig are agreed. */
+export interface ContractLimitsConfig {
+  cpuSeconds: number
+  memoryBytes: number
+  openFiles: number
+  processes: number
   /** Bytes of a log file of the contract's stdout or stderr before it is rotated. */
   logBytes: number
   /** Log files kept of each, the current one included. */
   logFiles: number
+}
+
+export interface ContractConfig {
+  /** Absolute path of the executable. */
+  binary: string
+  args: string[]
+  limits: ContractLimitsConfig
 }
 
 /** hp.cfg, checked and normalised. */
