@@ -1,0 +1,231 @@
+import type { Hash, ProposalUser, PublicKey, UserProof } from '../consensus/types.js'
+import { inputIdOf } from './proof.js'
+
+/** How much may wait for a ledger. Whole numbers of at least 1. */
+export interface PendingLimits {
+  /** Bytes of one input. */
+  inputBytes: number
+  userInputs: number
+  userBytes: number
+  inputs: number
+  bytes: number
+}
+
+export const DEFAULT_PENDING_LIMITS: Readonly<PendingLimits> = {
+  inputBytes: 4 * 1024 * 1024,
+  userInputs: 1_024,
+  userBytes: 16 * 1024 * 1024,
+  inputs: 65_536,
+  bytes: 256 * 1024 * 1024
+}
+
+/** One input as it goes into a proposal; the same object until it is in a ledger. */
+export interface PendingInput {
+  readonly user: PublicKey
+  readonly ordinal: number
+  readonly id: Hash
+  readonly content: Uint8Array
+}
+
+/** Where an input came from. */
+export interface PendingSource {
+  user: PublicKey
+  proof: UserProof
+  /** The challenge that the user signed. */
+  sessionId: string
+  /** Its place on the connection. */
+  ordinal: number
+}
+
+export type PendingVerdict = { taken: true; id: Hash } | { taken: false; reason: string }
+
+/** Users ascending by key; inputs grouped by user in that order, each user's in their own order. */
+export interface Selection {
+  users: ProposalUser[]
+  inputs: PendingInput[]
+}
+
+interface Entry {
+  input: PendingInput
+  sessionId: string
+  proof: UserProof
+}
+
+interface UserQueue {
+  /** In order of arrival. */
+  entries: Map<Hash, Entry>
+  bytes: number
+}
+
+/** Inputs taken from the users of this node that are in no ledger yet. */
+export class PendingInputs {
+  readonly #limits: PendingLimits
+  /** Users who got an input into a ledger last come last: the first one has waited longest and is served first. */
+  readonly #queues = new Map<PublicKey, UserQueue>()
+  readonly #userOf = new Map<Hash, PublicKey>()
+  #bytes = 0
+
+  constructor(limits: Partial<PendingLimits> = {}) {
+    this.#limits = { ...DEFAULT_PENDING_LIMITS, ...limits }
+    for (const [name, value] of Object.entries(this.#limits)) {
+      if (!Number.isSafeInteger(value) || value < 1) {
+        throw new RangeError(`pending input limit ${name} must be a whole number of at least 1, not ${value}`)
+      }
+    }
+  }
+
+  /** Inputs waiting. */
+  get size(): number {
+    return this.#userOf.size
+  }
+
+  /** Content bytes waiting. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  has(id: Hash): boolean {
+    return this.#userOf.has(id)
+  }
+
+  /** Takes an input, or says for the user why not. Keeps `content` without a copy. */
+  add(source: PendingSource, content: Uint8Array): PendingVerdict {
+    const { user, sessionId, ordinal, proof } = source
+    const queue = this.#queues.get(user)
+    const reason = this.#reasonToRefuse(queue, content.length)
+    if (reason !== null) return { taken: false, reason }
+    const id = inputIdOf(user, sessionId, ordinal, content)
+    if (this.#userOf.has(id)) return { taken: false, reason: 'this input is waiting already' }
+    const entry: Entry = { input: { user, ordinal, id, content }, sessionId, proof }
+    if (queue === undefined) {
+      this.#queues.set(user, { entries: new Map([[id, entry]]), bytes: content.length })
+    } else {
+      queue.entries.set(id, entry)
+      queue.bytes += content.length
+    }
+    this.#userOf.set(id, user)
+    this.#bytes += content.length
+    return { taken: true, id }
+  }
+
+  /**
+   * Inputs for the next proposal: one of each user in turn, until `maxBytes` of content or `maxInputs` are reached.
+   * A proposal carries one proof per user, so a user's inputs are all of one session, that of their oldest input;
+   * those of a later session follow when these are in a ledger. Nothing is removed: what gets into no ledger is
+   * selected again, in the same order. A user whose next input does not fit waits, and comes nearer to the front
+   * with every ledger that serves others.
+   *
+   * @param connected the connected users, ascending by key
+   */
+  select(maxBytes: number, connected: ProposalUser[], maxInputs = Number.POSITIVE_INFINITY): Selection {
+    const chosen = this.#takeTurns(maxBytes, maxInputs)
+    const users = this.#mergeUsers(connected)
+    const inputs: PendingInput[] = []
+    for (const { key } of users) inputs.push(...(chosen.get(key) ?? []))
+    return { users, inputs }
+  }
+
+  /** Removes those that are in a ledger; ids that are not here are ignored. Returns how many were here. */
+  confirm(ids: Iterable<Hash>): number {
+    let confirmed = 0
+    const served = new Set<PublicKey>()
+    for (const id of ids) {
+      const user = this.#remove(id)
+      if (user === null) continue
+      served.add(user)
+      confirmed += 1
+    }
+    for (const user of served) {
+      const queue = this.#queues.get(user)
+      if (queue === undefined) continue
+      this.#queues.delete(user)
+      this.#queues.set(user, queue)
+    }
+    return confirmed
+  }
+
+  /** Removes and returns the inputs that can never fit because the limit of a ledger became smaller. */
+  dropLargerThan(maxBytes: number): PendingInput[] {
+    const dropped: PendingInput[] = []
+    for (const { entries } of this.#queues.values()) {
+      for (const { input } of entries.values()) if (input.content.length > maxBytes) dropped.push(input)
+    }
+    for (const { id } of dropped) this.#remove(id)
+    return dropped
+  }
+
+  /** Users with inputs waiting, connected or not, ascending by key, each with the proof of their oldest input. */
+  usersWithPending(): ProposalUser[] {
+    return [...this.#queues].map(([key, queue]) => ({ key, proof: oldestOf(queue).proof })).sort(compareKeys)
+  }
+
+  #reasonToRefuse(queue: UserQueue | undefined, size: number): string | null {
+    const { inputBytes, userInputs, userBytes, inputs, bytes } = this.#limits
+    if (size > inputBytes) return `an input may have at most ${inputBytes} bytes`
+    if ((queue?.entries.size ?? 0) >= userInputs) return `${userInputs} inputs of this user wait for a ledger already`
+    if ((queue?.bytes ?? 0) + size > userBytes)
+      return `more than ${userBytes} bytes of this user would wait for a ledger`
+    if (this.size >= inputs || this.#bytes + size > bytes) return 'too many inputs wait for a ledger at this node'
+    return null
+  }
+
+  #takeTurns(maxBytes: number, maxInputs: number): Map<PublicKey, PendingInput[]> {
+    const chosen = new Map<PublicKey, PendingInput[]>()
+    let bytesLeft = maxBytes
+    let inputsLeft = maxInputs
+    let turns = [...this.#queues].map(([user, queue]) => ({ user, next: inputsOfOldestSession(queue) }))
+    while (turns.length > 0 && inputsLeft > 0) {
+      turns = turns.filter(({ user, next }) => {
+        const { value: input } = next.next()
+        if (input === undefined || input.content.length > bytesLeft || inputsLeft < 1) return false
+        const list = chosen.get(user)
+        if (list === undefined) chosen.set(user, [input])
+        else list.push(input)
+        bytesLeft -= input.content.length
+        inputsLeft -= 1
+        return true
+      })
+    }
+    return chosen
+  }
+
+  /** The connected users and those with inputs waiting; the latter with the proof that their inputs need. */
+  #mergeUsers(connected: ProposalUser[]): ProposalUser[] {
+    if (this.#queues.size === 0) return connected
+    const users = new Map(connected.map((user) => [user.key, user]))
+    let changed = false
+    for (const user of this.usersWithPending()) {
+      if (users.get(user.key)?.proof === user.proof) continue
+      users.set(user.key, user)
+      changed = true
+    }
+    return changed ? [...users.values()].sort(compareKeys) : connected
+  }
+
+  #remove(id: Hash): PublicKey | null {
+    const user = this.#userOf.get(id)
+    const queue = user === undefined ? undefined : this.#queues.get(user)
+    const entry = queue?.entries.get(id)
+    if (user === undefined || queue === undefined || entry === undefined) return null
+    this.#userOf.delete(id)
+    queue.entries.delete(id)
+    queue.bytes -= entry.input.content.length
+    this.#bytes -= entry.input.content.length
+    if (queue.entries.size === 0) this.#queues.delete(user)
+    return user
+  }
+}
+
+function compareKeys(a: ProposalUser, b: ProposalUser): number {
+  return a.key < b.key ? -1 : 1
+}
+
+/** A queue is never empty: it goes with its last input. */
+function oldestOf(queue: UserQueue): Entry {
+  return queue.entries.values().next().value as Entry
+}
+
+function* inputsOfOldestSession(queue: UserQueue): Generator<PendingInput, undefined> {
+  const { sessionId } = oldestOf(queue)
+  for (const entry of queue.entries.values()) if (entry.sessionId === sessionId) yield entry.input
+}

@@ -1,0 +1,369 @@
+import { isUtf8 } from 'node:buffer'
+import { randomBytes } from 'node:crypto'
+import type { AddressInfo, Socket } from 'node:net'
+import type { Logger } from 'pino'
+import type { Hash, ProposalUser, PublicKey, UserProof } from '../consensus/types.js'
+import { CloseCode } from './close-codes.js'
+import { Connection, limitHandshakeBytes, type WordedWebSocket } from './connection.js'
+import { checkUserLimits, type UserLimits } from './limits.js'
+import { Listener, type TlsFiles } from './listener.js'
+import { challengeOf, NONCE_BYTES, verifyUserProof } from './proof.js'
+import { prototypeProtocol } from './prototype-protocol.js'
+import { SessionTable } from './session-table.js'
+import type { ProtocolSession, UserNotice, UserProtocol } from './user-protocol.js'
+
+/** Where an input comes from. */
+export interface InputSource {
+  user: PublicKey
+  proof: UserProof
+  /** The challenge that the user signed, 64 hex digits: names the connection everywhere. */
+  sessionId: string
+  /** How many inputs came on this connection before this one. */
+  ordinal: number
+}
+
+/** Whether the node took an input; a reason is for the user to read. */
+export type InputVerdict = { taken: true } | { taken: false; reason: string }
+
+export interface UserServerOptions {
+  host: string
+  /** 0 takes a free port. */
+  port: number
+  /** Serves wss:// with these. */
+  tls?: TlsFiles
+  networkId: Hash
+  nodeKey: PublicKey
+  limits: UserLimits
+  log: Logger
+  onInput: (source: InputSource, content: Uint8Array) => InputVerdict
+  /** The list of `users()` changed. */
+  onUsersChanged?: () => void
+  /** Clock, ms since the epoch. */
+  now?: () => number
+  /** Default: the prototype's. */
+  protocol?: UserProtocol
+}
+
+export interface UserServerStatus {
+  protocol: string
+  listening: boolean
+  address: string | null
+  /** Connections of known users. */
+  connections: number
+  users: number
+  pendingHandshakes: number
+  bufferedBytes: number
+  /** Since the start. */
+  inputsTaken: number
+  inputsRefused: number
+  outputsSent: number
+  /** Connections closed by the server since the start, by close code. */
+  closedByCode: Record<string, number>
+}
+
+interface Session {
+  connection: Connection
+  protocol: ProtocolSession
+}
+
+/** Refused or closed connections that are still being told so; one more cuts the oldest. */
+const FAREWELLS_MAX = 256
+
+/** Serves users of one wire protocol on one port. */
+export class UserServer {
+  readonly #options: UserServerOptions
+  readonly #limits: UserLimits
+  readonly #protocol: UserProtocol
+  readonly #log: Logger
+  readonly #now: () => number
+  readonly #listener: Listener
+  readonly #table = new SessionTable<Session>()
+  /** Every connection that was not refused and is not closing. */
+  readonly #active = new Set<Connection>()
+  readonly #pending = new Set<Connection>()
+  readonly #farewells = new Set<Connection>()
+  readonly #all = new Set<Connection>()
+  readonly #activeOf = new Map<string, number>()
+  readonly #closedByCode: Record<string, number> = {}
+  #bufferedBytes = 0
+  #counts = { inputsTaken: 0, inputsRefused: 0, outputsSent: 0 }
+  #pinger: NodeJS.Timeout | null = null
+  #stopping: Promise<void> | null = null
+  #onEmpty: (() => void) | null = null
+
+  constructor(options: UserServerOptions) {
+    this.#options = options
+    this.#limits = checkUserLimits({ ...options.limits })
+    this.#protocol = options.protocol ?? prototypeProtocol
+    this.#log = options.log
+    this.#now = options.now ?? Date.now
+    this.#listener = new Listener({
+      host: options.host,
+      port: options.port,
+      tls: options.tls,
+      limits: this.#limits,
+      onSocket: (ws, socket, group) => this.#open(ws, socket, group),
+      isFlooded: () => this.#farewells.size >= FAREWELLS_MAX && this.#isFull()
+    })
+  }
+
+  /** Listens; rejects with a ListenError that says what to do. */
+  async start(): Promise<void> {
+    if (this.#stopping !== null) throw new Error('a user server that was stopped cannot be started again')
+    await this.#listener.start()
+    this.#pinger = setInterval(() => this.#checkAlive(), this.#limits.pingMs)
+    this.#log.info({ address: this.status().address }, 'Listening for users.')
+  }
+
+  /** Closes every connection with 1001, waits for them, frees the port. May be called more than once. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
+  }
+
+  address(): AddressInfo | null {
+    return this.#listener.address()
+  }
+
+  /** Rises whenever `users()` changes. */
+  get version(): number {
+    return this.#table.version
+  }
+
+  /** Every connected user once, ascending by key, each with a proof; the same array until a change. */
+  users(): ProposalUser[] {
+    return this.#table.list()
+  }
+
+  /** Sends an output to each connection of the user; returns to how many. */
+  deliver(user: PublicKey, output: Uint8Array): number {
+    const isText = isUtf8(output)
+    let sent = 0
+    for (const session of this.#table.sessionsOf(user)) if (session.protocol.sendOutput(output, isText)) sent += 1
+    this.#counts.outputsSent += sent
+    return sent
+  }
+
+  /** Sends a notice to each connection of the user; returns to how many. */
+  notify(user: PublicKey, notice: UserNotice): number {
+    let sent = 0
+    for (const session of this.#table.sessionsOf(user)) if (session.protocol.sendNotice(notice)) sent += 1
+    return sent
+  }
+
+  status(): UserServerStatus {
+    const address = this.address()
+    const scheme = this.#options.tls === undefined ? 'ws' : 'wss'
+    const host = address?.family === 'IPv6' ? `[${address.address}]` : address?.address
+    return {
+      protocol: this.#protocol.name,
+      listening: this.#listener.isListening,
+      address: address === null ? null : `${scheme}://${host}:${address.port}`,
+      connections: this.#active.size - this.#pending.size,
+      users: this.#table.users,
+      pendingHandshakes: this.#pending.size,
+      bufferedBytes: this.#bufferedBytes,
+      ...this.#counts,
+      closedByCode: { ...this.#closedByCode }
+    }
+  }
+
+  async #stop(): Promise<void> {
+    if (this.#pinger !== null) clearInterval(this.#pinger)
+    this.#pinger = null
+    this.#listener.closeDoor()
+    for (const connection of [...this.#active]) this.#close(connection, CloseCode.goingAway, 'the node stops')
+    // The library cuts what has not gone after closeMs.
+    if (this.#all.size > 0) await new Promise<void>((resolve) => (this.#onEmpty = resolve))
+    await this.#listener.stop()
+    this.#log.info('Stopped serving users.')
+  }
+
+  #isFull(): boolean {
+    return this.#active.size >= this.#limits.connections
+  }
+
+  #open(ws: WordedWebSocket, socket: Socket, group: string): void {
+    const nonce = randomBytes(NONCE_BYTES)
+    const expiryMs = Math.trunc(this.#now()) + this.#limits.handshakeMs
+    const challenge = challengeOf(this.#options.networkId, this.#options.nodeKey, expiryMs, nonce)
+    let stopWaiting = (): void => {}
+    const connection = new Connection(ws, group, () => socket.bytesRead, this.#limits, this.#now, {
+      message: (data, binary) => this.#receive(session, data, binary),
+      buffered: (change) => this.#addBuffered(change),
+      closing: () => {
+        stopWaiting()
+        this.#leave(session)
+      },
+      closed: () => this.#forget(connection)
+    })
+    const session: Session = {
+      connection,
+      protocol: this.#protocol.open({
+        challenge,
+        authenticate: (user, signature) => {
+          const isKnown = this.#authenticate(session, user, { expiryMs, nonce, signature })
+          if (isKnown) stopWaiting()
+          return isKnown
+        },
+        takeInput: (content) => this.#takeInput(session, challenge, content),
+        send: (data, binary) => connection.send(data, binary),
+        close: (code, reason) => this.#close(connection, code, reason)
+      })
+    }
+    this.#all.add(connection)
+    if (!this.#admit(connection)) return
+    stopWaiting = this.#limitHandshake(connection, socket)
+    session.protocol.start()
+  }
+
+  /** Applies the limits on connections; false when it was refused. */
+  #admit(connection: Connection): boolean {
+    const ofAddress = this.#activeOf.get(connection.address) ?? 0
+    this.#active.add(connection)
+    this.#activeOf.set(connection.address, ofAddress + 1)
+    if (this.#stopping !== null) return this.#close(connection, CloseCode.goingAway, 'the node stops')
+    if (this.#active.size > this.#limits.connections) {
+      const reason = `this node has its ${this.#limits.connections} connections: try another node or later`
+      return this.#close(connection, CloseCode.tooManyConnections, reason)
+    }
+    if (ofAddress >= this.#limits.connectionsPerAddress) {
+      const reason = `more than ${this.#limits.connectionsPerAddress} connections from one address`
+      return this.#close(connection, CloseCode.tooManyFromAddress, reason)
+    }
+    this.#pending.add(connection)
+    if (this.#pending.size > this.#limits.pendingHandshakes) {
+      // The oldest has had the most time; in a flood this keeps the door open for those who answer at once.
+      const [oldest] = this.#pending
+      this.#close(oldest!, CloseCode.tooManyHandshakes, 'too many unanswered challenges: try again')
+    }
+    return true
+  }
+
+  /** Bounds the time and the bytes until the challenge is answered. */
+  #limitHandshake(connection: Connection, socket: Socket): () => void {
+    const { handshakeMs } = this.#limits
+    const expire = (): void =>
+      void this.#close(connection, CloseCode.handshakeTimeout, `the challenge was not answered in ${handshakeMs} ms`)
+    // One turn of the loop more: an answer that came in time may wait in the socket of a busy node.
+    const timer = setTimeout(() => setImmediate(expireIfPending), handshakeMs)
+    const expireIfPending = (): void => {
+      if (this.#pending.has(connection)) expire()
+    }
+    const stopCounting = limitHandshakeBytes(socket, this.#protocol.handshakeBytes, () =>
+      this.#close(connection, CloseCode.malformedHelo, 'too many bytes before the challenge is answered')
+    )
+    return () => {
+      clearTimeout(timer)
+      stopCounting()
+    }
+  }
+
+  #receive(session: Session, data: Buffer, binary: boolean): void {
+    if (session.connection.user !== null) {
+      session.protocol.receive(data, binary)
+    } else if (data.length > this.#protocol.handshakeBytes) {
+      const reason = `a handshake message may have at most ${this.#protocol.handshakeBytes} bytes`
+      this.#close(session.connection, CloseCode.malformedHelo, reason)
+    } else {
+      session.protocol.receiveHandshake(data, binary)
+    }
+  }
+
+  #authenticate(session: Session, user: PublicKey, proof: UserProof): boolean {
+    const { connection } = session
+    if (!this.#pending.has(connection)) return false
+    if (this.#now() > proof.expiryMs) {
+      return this.#close(connection, CloseCode.handshakeTimeout, 'the challenge has expired: connect again')
+    }
+    if (!verifyUserProof(this.#options.networkId, this.#options.nodeKey, user, proof)) {
+      return this.#close(connection, CloseCode.badSignature, 'sig is not the signature of pubkey over the challenge')
+    }
+    if (this.#table.countOf(user) >= this.#limits.connectionsPerUser) {
+      const reason = `more than ${this.#limits.connectionsPerUser} connections of one user`
+      return this.#close(connection, CloseCode.tooManyOfUser, reason)
+    }
+    this.#pending.delete(connection)
+    connection.user = user
+    connection.proof = proof
+    if (this.#table.add(user, session)) this.#options.onUsersChanged?.()
+    return true
+  }
+
+  #takeInput(session: Session, sessionId: string, content: Uint8Array): void {
+    const { connection } = session
+    if (connection.user === null || connection.proof === null || !connection.admitInput()) return
+    const ordinal = connection.inputs
+    connection.inputs += 1
+    let verdict: InputVerdict
+    try {
+      const source = { user: connection.user, proof: connection.proof, sessionId, ordinal }
+      verdict = this.#options.onInput(source, ownBytes(content))
+    } catch (error) {
+      this.#log.error({ err: error }, 'An input could not be handled.')
+      this.#close(connection, CloseCode.internalError, `the node failed to take input ${ordinal}`)
+      return
+    }
+    if (verdict.taken) {
+      this.#counts.inputsTaken += 1
+      return
+    }
+    this.#counts.inputsRefused += 1
+    session.protocol.sendNotice({ notice: 'input_refused', input: ordinal, reason: verdict.reason })
+  }
+
+  #addBuffered(change: number): void {
+    this.#bufferedBytes += change
+    if (change <= 0 || this.#bufferedBytes <= this.#limits.totalBufferedBytes) return
+    let slowest: Connection | null = null
+    for (const connection of this.#all) {
+      if (connection.bufferedBytes > (slowest?.bufferedBytes ?? 0)) slowest = connection
+    }
+    if (slowest === null) return
+    if (slowest.isClosing) slowest.terminate()
+    else this.#close(slowest, CloseCode.outOfMemory, 'too many bytes wait for slow readers of this node')
+  }
+
+  /** Closes a connection and counts it; false, for its callers to return. */
+  #close(connection: Connection, code: number, reason: string): false {
+    if (connection.isClosing) return false
+    connection.close(code, reason)
+    this.#log.debug({ code, reason, address: connection.address, user: connection.user }, 'Closed a user connection.')
+    return false
+  }
+
+  /** The connection is closing: it no longer counts, serves or is served. */
+  #leave(session: Session): void {
+    const { connection } = session
+    if (!this.#active.delete(connection)) return
+    this.#pending.delete(connection)
+    const left = (this.#activeOf.get(connection.address) ?? 1) - 1
+    if (left === 0) this.#activeOf.delete(connection.address)
+    else this.#activeOf.set(connection.address, left)
+    this.#farewells.add(connection)
+    if (this.#farewells.size > FAREWELLS_MAX && this.#stopping === null) {
+      const [oldest] = this.#farewells
+      this.#farewells.delete(oldest!)
+      oldest!.terminate()
+    }
+    if (connection.user !== null && this.#table.remove(connection.user, session)) this.#options.onUsersChanged?.()
+  }
+
+  #forget(connection: Connection): void {
+    if (connection.closeCode !== null) {
+      this.#closedByCode[connection.closeCode] = (this.#closedByCode[connection.closeCode] ?? 0) + 1
+    }
+    this.#farewells.delete(connection)
+    this.#all.delete(connection)
+    if (this.#all.size === 0) this.#onEmpty?.()
+  }
+
+  #checkAlive(): void {
+    for (const connection of [...this.#active]) connection.checkAlive()
+  }
+}
+
+/** The bytes alone: a small message is a window into a whole read of the socket, which a waiting input would keep. */
+function ownBytes(content: Uint8Array): Uint8Array {
+  return content.buffer.byteLength > 2 * content.length ? new Uint8Array(content) : content
+}
