@@ -1,0 +1,19 @@
+/**
+ * Runs the contract: an executable that is started once per closed ledger. protocols/contract.md is the contract
+ * author's view of it. An interface (how the contract gets its users, inputs and outputs) is a folder: `fdlist`.
+ */
+export { resolveBinary } from './binary.js'
+export { type ContractLimits, checkLimits, DEFAULT_LIMITS, NPL_MESSAGE_BYTES_MAX } from './limits.js'
+export { CONTRACT_PATH } from './process/command.js'
+export { ContractRunner } from './runner.js'
+export {
+  ContractError,
+  type ContractErrorCode,
+  type Execution,
+  type ExecutionOutcome,
+  type ExecutionUser,
+  type NplMessage,
+  type ReceivedNplMessage,
+  type RunnerCapabilities,
+  type RunnerOptions
+} from './types.js'

@@ -1,0 +1,88 @@
+import { createRequire } from 'node:module'
+
+// Values of Linux on every architecture that Node runs on.
+const AF_UNIX = 1
+const SOCK_SEQPACKET = 5
+const CLOEXEC = 0o2000000
+const MSG_TRUNC = 0x20
+const MSG_DONTWAIT = 0x40
+const EINTR = 4
+const EAGAIN = 11
+const POLLIN = 0x1
+const POLLHUP = 0x10
+const FIONREAD = 0x541b
+
+/** What a look at a message socket found. */
+export type Received =
+  /** `size` may be larger than the buffer: the rest of the message is lost. */
+  { kind: 'message'; size: number } | { kind: 'nothing' } | { kind: 'closed' }
+
+/** The few calls of the C library that Node has no API for. */
+export interface Libc {
+  /** Both ends, close-on-exec; each write on one is one read on the other. */
+  openMessageSockets(): [ours: number, theirs: number]
+  /** A pipe, close-on-exec. */
+  openPipe(): [readEnd: number, writeEnd: number]
+  /** Never blocks. */
+  receive(fd: number, buffer: Uint8Array): Received
+}
+
+let known: Libc | null | undefined
+
+/** null where it cannot be had: another system than Linux, or no build of koffi for this machine. */
+export function loadLibc(): Libc | null {
+  if (known !== undefined) return known
+  known = null
+  if (process.platform !== 'linux') return known
+  try {
+    known = bindLibc()
+  } catch {
+    // The party line works without it, with a stream in place of messages; `capabilities` says so.
+  }
+  return known
+}
+
+function bindLibc(): Libc {
+  const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi')
+  const library = koffi.load(null)
+  const socketpair = library.func('int socketpair(int domain, int type, int protocol, _Out_ int *fds)')
+  const pipe2 = library.func('int pipe2(_Out_ int *fds, int flags)')
+  const recv = library.func('int64_t recv(int fd, _Out_ uint8_t *buffer, size_t length, int flags)')
+  const poll = library.func('int poll(_Inout_ uint8_t *fds, unsigned long count, int timeoutMs)')
+  const ioctl = library.func('int ioctl(int fd, unsigned long request, ...)')
+
+  const openPair = (open: (fds: number[]) => number): [number, number] => {
+    const fds = [-1, -1]
+    if (open(fds) !== 0) throw new Error(`no descriptors for the party line (errno ${koffi.errno()})`)
+    return [fds[0] as number, fds[1] as number]
+  }
+
+  /** True when the other end is closed and nothing that has content waits. */
+  const isOver = (fd: number): boolean => {
+    const entry = Buffer.alloc(8)
+    entry.writeInt32LE(fd, 0)
+    entry.writeInt16LE(POLLIN, 4)
+    if (poll(entry, 1, 0) <= 0 || (entry.readInt16LE(6) & POLLHUP) === 0) return false
+    const waiting = [0]
+    ioctl(fd, FIONREAD, '_Out_ int *', waiting)
+    return waiting[0] === 0
+  }
+
+  return {
+    openMessageSockets: () => openPair((fds) => socketpair(AF_UNIX, SOCK_SEQPACKET | CLOEXEC, 0, fds)),
+    openPipe: () => openPair((fds) => pipe2(fds, CLOEXEC)),
+    receive(fd, buffer) {
+      for (;;) {
+        const size = Number(recv(fd, buffer, buffer.length, MSG_DONTWAIT | MSG_TRUNC))
+        if (size > 0) return { kind: 'message', size }
+        if (size < 0) {
+          const errno = koffi.errno()
+          if (errno === EINTR) continue
+          return { kind: errno === EAGAIN ? 'nothing' : 'closed' }
+        }
+        // 0 is the end, or an empty message, which the party line does not carry.
+        if (isOver(fd)) return { kind: 'closed' }
+      }
+    }
+  }
+}

@@ -1,0 +1,61 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { canReadProcesses, listDescendants, listGroup, readUsage } from './process-tree.js'
+
+/** How long a killed process may take to go: it can be deep in a write to a slow disk. */
+const GONE_WAIT_MS = 2_000
+const DESCENDANTS_MAX = 10_000
+
+/** The processes of one execution: the leader's group, and descendants that were seen to leave it. */
+export class ProcessGroup {
+  readonly leader: number
+  /** Descendants in a group of their own: pid -> start, so that a reused pid is not mistaken for it. */
+  readonly #strays = new Map<number, number>()
+
+  constructor(leader: number) {
+    this.leader = leader
+  }
+
+  /** Looks for descendants, remembers those outside the group; returns all pids found, the leader first. */
+  scan(max: number): number[] {
+    if (!canReadProcesses) return [this.leader]
+    const pids = listDescendants(this.leader, max)
+    for (const pid of pids) {
+      const usage = pid === this.leader ? null : readUsage(pid)
+      if (usage !== null && usage.group !== this.leader) this.#strays.set(pid, usage.startTicks)
+    }
+    return pids
+  }
+
+  /** SIGKILL to all. True when there was one. */
+  kill(): boolean {
+    this.scan(DESCENDANTS_MAX)
+    let killed = sendKill(-this.leader)
+    for (const [pid, startTicks] of this.#strays) {
+      const usage = readUsage(pid)
+      if (usage?.startTicks === startTicks && usage.state !== 'Z') killed = sendKill(pid) || killed
+    }
+    this.#strays.clear()
+    return killed
+  }
+
+  /** After the leader's end: kills what is left and waits until it can write nothing more. */
+  async clear(): Promise<boolean> {
+    if (!this.kill()) return false
+    const deadline = Date.now() + GONE_WAIT_MS
+    while (canReadProcesses && listGroup(this.leader).length > 0 && Date.now() < deadline) {
+      sendKill(-this.leader)
+      await delay(2)
+    }
+    return true
+  }
+}
+
+/** A negative pid is a group. False when there is none. */
+export function sendKill(pid: number): boolean {
+  try {
+    process.kill(pid, 'SIGKILL')
+    return true
+  } catch {
+    return false
+  }
+}

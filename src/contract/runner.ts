@@ -1,0 +1,202 @@
+import type { Hash, PublicKey } from '../consensus/types.js'
+import { resolveBinary } from './binary.js'
+import { FdListRun } from './fdlist/run.js'
+import { type ContractLimits, checkLimits } from './limits.js'
+import { LogFile } from './log-files.js'
+import { loadLibc } from './party-line/libc.js'
+import { PartyLine } from './party-line/party-line.js'
+import { WaitingRoom } from './party-line/waiting-room.js'
+import { buildEnvironment } from './process/command.js'
+import { canReadProcesses } from './process/process-tree.js'
+import { RunMarker } from './process/run-marker.js'
+import { chooseTempDir, TempFiles } from './temp-files.js'
+import {
+  ContractError,
+  type Execution,
+  type ExecutionOutcome,
+  type NplMessage,
+  type ReceivedNplMessage,
+  type RunnerCapabilities,
+  type RunnerOptions
+} from './types.js'
+
+/** Ledgers for which a late node still gets the answer that we are done. */
+const FINISHED_MAX = 16
+const WAITING_BYTES_MAX = 64 * 1024 * 1024
+
+interface Finished {
+  seq: number
+  lcl: Hash
+  /** How many messages we sent. */
+  count: number
+  /** Who was told since. */
+  answered: Set<PublicKey>
+}
+
+/** Runs the contract, one execution at a time, and joins it to the party line. */
+export class ContractRunner {
+  /** A message of our contract, for every node; the node sets it. */
+  onNpl: (message: NplMessage) => void = () => {}
+  readonly #options: RunnerOptions
+  readonly #stdout: LogFile
+  readonly #stderr: LogFile
+  readonly #marker: RunMarker
+  readonly #files: TempFiles
+  readonly #waitingRoom: WaitingRoom
+  readonly #finished: Finished[] = []
+  #limits: ContractLimits
+  #connected: () => PublicKey[] = () => []
+  #current: { execution: Execution; line: PartyLine; run: FdListRun; done: Promise<unknown> } | null = null
+  #lastSeq: number | null = null
+  #isStopped = false
+
+  /** Throws ContractError 'invalid-options' when a limit is out of range. */
+  constructor(options: RunnerOptions) {
+    this.#options = options
+    this.#limits = checkLimits(options.limits)
+    const { logDir, limits } = options
+    this.#stdout = new LogFile(logDir, 'contract.stdout.log', limits.logBytes, limits.logFiles)
+    this.#stderr = new LogFile(logDir, 'contract.stderr.log', limits.logBytes, limits.logFiles)
+    this.#marker = new RunMarker(logDir)
+    this.#files = new TempFiles(options.tempDir ?? chooseTempDir(4 * limits.ledgerOutputBytes))
+    this.#waitingRoom = new WaitingRoom({ senderBytes: limits.nplBytes, totalBytes: WAITING_BYTES_MAX })
+  }
+
+  get capabilities(): RunnerCapabilities {
+    return {
+      interface: 'fdlist',
+      nplBoundaries: loadLibc() !== null,
+      processWatch: canReadProcesses,
+      kernelLimits: true,
+      sandbox: 'none'
+    }
+  }
+
+  /** Ends a contract that an earlier run of this node left running. Call it before the state is looked at. */
+  async start(): Promise<void> {
+    if (await this.#marker.clearLeftovers(this.#options.dir)) {
+      this.#options.log.warn('Ended the contract that an earlier run of this node left behind.')
+    }
+  }
+
+  /** Limits that the network agreed on; they hold from the next execution. Throws like the constructor. */
+  setLimits(limits: Partial<ContractLimits>): void {
+    this.#limits = checkLimits({ ...this.#limits, ...limits })
+  }
+
+  /** How to learn which UNL members are connected now: the party line does not wait for the others. */
+  setNplPeers(connected: () => PublicKey[]): void {
+    this.#connected = connected
+  }
+
+  /** Throws ContractError when the binary is missing or not executable. */
+  checkBinary(): string {
+    return resolveBinary(this.#options.dir, this.#options.binary, this.#environment().PATH ?? '')
+  }
+
+  /**
+   * Runs the contract for one ledger. Throws ContractError when it could not be run or was stopped: that is no result,
+   * unlike an outcome with status 'failed'.
+   */
+  async execute(execution: Execution): Promise<ExecutionOutcome> {
+    if (this.#isStopped) throw new ContractError('stopped', 'the contract runner is stopped')
+    if (this.#current !== null) throw new ContractError('busy', 'the contract runs already: one execution at a time')
+    const binary = this.checkBinary()
+    const line = this.#openLine(execution)
+    const run = this.#prepare(execution, binary, line)
+    const done = run.run()
+    this.#current = { execution, line, run, done }
+    this.#lastSeq = execution.seq
+    try {
+      for (const message of this.#waitingRoom.take(execution.seq, execution.lcl)) line.receive(message)
+      const outcome = await done
+      if (this.#isStopped) throw new ContractError('stopped', 'the contract was stopped')
+      if (outcome.status === 'failed') this.#logFailure(execution, outcome)
+      return outcome
+    } finally {
+      line.finish()
+      this.#remember(execution, line)
+      this.#current = null
+    }
+  }
+
+  /** A message of another node, whose signature and membership were checked. Never throws. */
+  deliverNpl(message: ReceivedNplMessage): void {
+    if (this.#isStopped || message.sender === this.#options.publicKey) return
+    const current = this.#current?.execution
+    if (current !== undefined && message.seq === current.seq && message.lcl === current.lcl) {
+      this.#current?.line.receive(message)
+      return
+    }
+    const finished = this.#finished.find(({ seq, lcl }) => seq === message.seq && lcl === message.lcl)
+    if (finished === undefined) this.#waitingRoom.add(message, this.#lastSeq)
+    else this.#answerEnd(finished, message.sender)
+  }
+
+  /** Kills the running contract with all its processes and waits for its end. Idempotent. */
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    const current = this.#current
+    if (current !== null) {
+      current.run.kill('stopped')
+      await current.done.catch(() => {})
+    }
+    this.#stdout.close()
+    this.#stderr.close()
+    this.#marker.close()
+  }
+
+  #environment(): Record<string, string> {
+    return buildEnvironment(this.#options.dir, this.#options.env)
+  }
+
+  #openLine(execution: Execution): PartyLine {
+    return new PartyLine({
+      seq: execution.seq,
+      lcl: execution.lcl,
+      self: this.#options.publicKey,
+      members: execution.unl,
+      limits: this.#limits,
+      connected: () => this.#connected(),
+      send: (message) => this.onNpl(message),
+      onLimit: (reason) => this.#current?.run.kill(reason)
+    })
+  }
+
+  #prepare(execution: Execution, binary: string, partyLine: PartyLine): FdListRun {
+    const { args, dir, publicKey, log } = this.#options
+    return new FdListRun({
+      execution,
+      binary,
+      args,
+      dir,
+      env: this.#environment(),
+      publicKey,
+      limits: this.#limits,
+      files: this.#files,
+      stdout: this.#stdout,
+      stderr: this.#stderr,
+      partyLine,
+      onProcess: (pid) => (pid === 0 ? this.#marker.clear() : this.#marker.set(pid)),
+      onLogCut: () => log.warn({ seq: execution.seq }, 'The contract writes its log too fast: a part was dropped.')
+    })
+  }
+
+  #remember(execution: Execution, line: PartyLine): void {
+    const { seq, lcl } = execution
+    this.#finished.push({ seq, lcl, count: line.sentMessages, answered: new Set() })
+    if (this.#finished.length > FINISHED_MAX) this.#finished.shift()
+  }
+
+  /** A node that comes late would wait for us: each is answered once. */
+  #answerEnd(finished: Finished, sender: PublicKey): void {
+    if (finished.answered.has(sender) || finished.answered.size >= FINISHED_MAX * 16) return
+    finished.answered.add(sender)
+    this.onNpl({ seq: finished.seq, lcl: finished.lcl, ordinal: finished.count, end: true })
+  }
+
+  #logFailure(execution: Execution, outcome: ExecutionOutcome): void {
+    const { reason, durationMs } = outcome
+    this.#options.log.warn({ seq: execution.seq, reason, durationMs }, 'The contract failed.')
+  }
+}
