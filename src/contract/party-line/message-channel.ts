@@ -89,9 +89,9 @@ class SocketChannel implements MessageChannel {
     const received = this.#libc.receive(this.#ours, this.#buffer)
     if (received.kind === 'nothing') return false
     if (received.kind === 'closed') {
-      const { onClosed } = this.#events
+      const events = this.#events
       this.close()
-      onClosed()
+      events.onClosed()
       return false
     }
     this.#events.onMessage(this.#buffer.slice(0, Math.min(received.size, this.#buffer.length)), received.size)
