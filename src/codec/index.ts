@@ -1,4 +1,7 @@
 export * from './canonical.js'
+export * from './consensus.js'
 export * from './ledger.js'
 export * from './limits.js'
+export * from './proposal.js'
+export * from './signed.js'
 export * from './signing.js'

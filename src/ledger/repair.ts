@@ -1,0 +1,132 @@
+import { CodecError } from '../codec/index.js'
+import type { Genesis, Hash, Ledger } from '../consensus/types.js'
+import { findLedgerProblem, type LedgerLink } from './check.js'
+import type { LedgerDb, WriteOp } from './db.js'
+import { LedgerStoreError } from './errors.js'
+import { decodeSeq, encodeSeq, KEYS, type SharedKind } from './keys.js'
+import type { LedgerTable } from './table.js'
+import type { Bounds } from './writing.js'
+
+/** How far below the recorded tip a good ledger is looked for before the store counts as lost. */
+const SEARCHED_LEDGERS = 1000
+/** How many ledgers below the tip are checked for gaps at every start. */
+const LINKS_CHECKED = 64
+const REPAIR_BATCH = 1000
+
+export interface StartState {
+  tip: LedgerLink
+  /** Ledgers dropped because the files were damaged; they must be fetched from peers again. */
+  repaired: { from: number; to: number; why: string } | null
+}
+
+interface StartOptions {
+  db: LedgerDb
+  table: LedgerTable
+  genesis: Genesis
+  genesisLedger: Ledger
+  bounds: Bounds
+}
+
+/**
+ * Verifies the tip of the chain: header, body, certificate, and the links of the ledgers just below. A batch is written
+ * whole or not at all, so a crash never leaves a torn tip; damaged files do. Then the newest ledger that is good is the
+ * tip, and what lies above it is dropped.
+ *
+ * @throws LedgerStoreError 'damaged' when no good ledger is near
+ */
+export async function findTip(options: StartOptions): Promise<StartState> {
+  const { db, table, bounds } = options
+  const recorded = decodeSeq(await db.get(KEYS.tip)) ?? { seq: await highestSeq(db, bounds.first - 1), hash: '' }
+  const base = bounds.first - 1
+  let why = ''
+  let seq = recorded.seq
+  const lowest = Math.max(base, recorded.seq - SEARCHED_LEDGERS)
+  while (seq >= lowest) {
+    const problem = await findChainProblem(options, seq)
+    if (problem === null) break
+    why ||= `ledger ${problem.seq}: ${problem.what}`
+    seq = problem.seq - 1
+  }
+  const tip = seq < lowest ? null : await linkAt(options, seq)
+  if (tip === null) throw table.damaged('the tip of the chain', why || `ledger ${seq} is missing`)
+  if (recorded.hash === '') why ||= 'the record of the tip is missing'
+  else if (why === '' && recorded.hash !== tip.hash) why = `ledger ${seq} is not the recorded tip`
+  if (why === '') return { tip, repaired: null }
+  await cutAbove(db, tip)
+  return { tip, repaired: { from: seq + 1, to: recorded.seq, why } }
+}
+
+async function linkAt({ table, genesisLedger }: StartOptions, seq: number): Promise<LedgerLink | null> {
+  return seq === 0 ? genesisLedger : await table.entry(seq)
+}
+
+/** The problem nearest to the genesis among the ledger `seq` and the links of those below it. */
+async function findChainProblem(options: StartOptions, seq: number): Promise<{ seq: number; what: string } | null> {
+  let at = seq
+  try {
+    const what = await findTipProblem(options, seq)
+    if (what !== null) return { seq, what }
+    let above = await linkAt(options, seq)
+    for (at = seq - 1; at >= Math.max(options.bounds.first - 1, seq - LINKS_CHECKED); at--) {
+      const link = await linkAt(options, at)
+      if (link === null) return { seq: at, what: 'it is missing' }
+      if (above?.header.prevHash !== link.hash) return { seq: at + 1, what: 'it does not link to the one before' }
+      above = link
+    }
+    return null
+  } catch (error) {
+    if (error instanceof LedgerStoreError && error.code === 'damaged') return { seq: at, what: error.message }
+    if (error instanceof CodecError) return { seq: at, what: error.message }
+    throw error
+  }
+}
+
+async function findTipProblem(options: StartOptions, seq: number): Promise<string | null> {
+  const { table, genesis, bounds } = options
+  if (seq < bounds.first) return (await linkAt(options, seq)) === null ? 'it is missing' : null
+  const entry = await table.entry(seq)
+  if (entry === null) return 'it is missing'
+  const previous = await linkAt(options, seq - 1)
+  if (previous === null) return `ledger ${seq - 1} before it is missing`
+  const { configHash } = previous.header.result
+  const config = seq === 1 ? genesis.config : await table.config(configHash)
+  if (config === null) return `the config ${configHash} is missing`
+  return findLedgerProblem(await table.body(entry), entry.certificate(config.unl), previous, config)
+}
+
+async function highestSeq(db: LedgerDb, otherwise: number): Promise<number> {
+  let highest = otherwise
+  for await (const key of db.keys(KEYS.allLedgers)) highest = Math.max(highest, Number(key.name()))
+  return highest
+}
+
+/** Drops everything above `tip`; the record of the tip is written last, so that a cut repair is repeated. */
+async function cutAbove(db: LedgerDb, tip: LedgerLink): Promise<void> {
+  let ops: WriteOp[] = []
+  for await (const op of opsToCut(db, tip)) {
+    if (ops.push(op) < REPAIR_BATCH) continue
+    await db.write(ops, { sync: false })
+    ops = []
+  }
+  await db.write([...ops, { type: 'put', key: KEYS.tip, value: encodeSeq(tip.header.seq, tip.hash) }], { sync: true })
+}
+
+async function* opsToCut(db: LedgerDb, tip: LedgerLink): AsyncGenerator<WriteOp> {
+  const { seq } = tip.header
+  for (const prefix of [KEYS.allLedgers, KEYS.allInputs, KEYS.allOutputs]) {
+    for await (const key of db.keys(prefix)) if (Number(key.name()) > seq) yield { type: 'del', key }
+  }
+  for await (const key of db.keys(KEYS.allHashes)) {
+    const indexed = decodeSeq(await db.get(key))
+    if (indexed === null || indexed.seq > seq) yield { type: 'del', key }
+  }
+  const current: Record<SharedKind, Hash> = { users: tip.header.usersHash, config: tip.header.result.configHash }
+  for (const kind of ['users', 'config'] as const) {
+    for await (const key of db.keys(KEYS.allShared(kind))) {
+      const until = KEYS.until(kind, key.name())
+      const mark = decodeSeq(await db.get(until))
+      if (key.name() === current[kind]) yield { type: 'del', key: until }
+      else if (mark === null || mark.seq > seq) yield { type: 'put', key: until, value: encodeSeq(seq) }
+    }
+  }
+}

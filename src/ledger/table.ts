@@ -1,0 +1,127 @@
+import {
+  CodecError,
+  decodeConsensusConfig,
+  decodeLedgerBody,
+  decodeOutputList,
+  decodeRecordParts,
+  EMPTY_USERS_HASH,
+  encodeRecordParts,
+  encodeUsersPart,
+  inputsHashOf,
+  parseLedgerRecord,
+  usersHashOf
+} from '../codec/index.js'
+import type {
+  Certificate,
+  ConsensusConfig,
+  Hash,
+  Ledger,
+  LedgerHeader,
+  PublicKey,
+  UserOutput
+} from '../consensus/types.js'
+import type { LedgerLink } from './check.js'
+import type { LedgerDb } from './db.js'
+import { LedgerStoreError, REMEDY_DAMAGED } from './errors.js'
+import { decodeSeq, KEYS } from './keys.js'
+
+/** A ledger without its users and inputs. */
+export interface LedgerEntry extends LedgerLink {
+  /** Validators are indices until the UNL in force is named. @throws CodecError */
+  certificate(unl: readonly PublicKey[]): Certificate
+}
+
+/** How many configs are kept decoded. */
+const CONFIGS_CACHED = 16
+
+/**
+ * Reads what lies in the database and refuses what contradicts itself: every answer is either right in itself, null
+ * because it is not stored, or a LedgerStoreError 'damaged' that names the ledger.
+ */
+export class LedgerTable {
+  readonly #db: LedgerDb
+  readonly #configs = new Map<Hash, ConsensusConfig>()
+  #users: { hash: Hash; keys: PublicKey[]; bytes: Uint8Array } | null = null
+
+  constructor(db: LedgerDb) {
+    this.#db = db
+  }
+
+  async entry(seq: number): Promise<LedgerEntry | null> {
+    const bytes = await this.#db.get(KEYS.ledger(seq))
+    if (bytes === null) return null
+    const { ledger, certificate } = this.#reading(`ledger ${seq}`, () => parseLedgerRecord(bytes))
+    if (ledger.header.seq !== seq) throw this.damaged(`ledger ${seq}`, `it says that it is ledger ${ledger.header.seq}`)
+    return { header: ledger.header, hash: ledger.hash, certificate }
+  }
+
+  /** The users and inputs of an entry, checked against its header. */
+  async body({ header, hash }: LedgerEntry): Promise<Ledger> {
+    const name = `ledger ${header.seq}`
+    const users = await this.#usersOf(header)
+    const inputsPart = await this.#db.get(KEYS.inputs(header.seq))
+    const part = inputsPart ?? new Uint8Array(0)
+    const { inputs } = this.#reading(name, () => decodeLedgerBody(Buffer.concat([users.bytes, part])))
+    if (inputsHashOf(inputs) !== header.inputsHash) throw this.damaged(name, 'its inputs are not those of its header')
+    return { header, hash, users: [...users.keys], inputs }
+  }
+
+  /** Exact bytes of the whole record. */
+  async record(seq: number): Promise<Uint8Array | null> {
+    const bytes = await this.#db.get(KEYS.ledger(seq))
+    if (bytes === null) return null
+    const { header } = this.#reading(`ledger ${seq}`, () => parseLedgerRecord(bytes)).ledger
+    const users = await this.#usersOf(header)
+    const inputs = await this.#db.get(KEYS.inputs(seq))
+    const parts = decodeRecordParts(bytes)
+    return encodeRecordParts({ ...parts, body: Buffer.concat([users.bytes, inputs ?? new Uint8Array(0)]) })
+  }
+
+  async config(hash: Hash): Promise<ConsensusConfig | null> {
+    const known = this.#configs.get(hash)
+    if (known !== undefined) return known
+    const bytes = await this.#db.get(KEYS.shared('config', hash))
+    if (bytes === null) return null
+    const config = this.#reading(`config ${hash}`, () => decodeConsensusConfig(bytes))
+    if (this.#configs.size >= CONFIGS_CACHED) this.#configs.delete(this.#configs.keys().next().value as Hash)
+    this.#configs.set(hash, config)
+    return config
+  }
+
+  async outputs(seq: number): Promise<UserOutput[] | null> {
+    const bytes = await this.#db.get(KEYS.outputs(seq))
+    return bytes === null ? null : this.#reading(`outputs of ledger ${seq}`, () => decodeOutputList(bytes))
+  }
+
+  /** The seq that the index has for a hash, which the caller must check against the ledger. */
+  async seqOf(hash: Hash): Promise<number | null> {
+    return decodeSeq(await this.#db.get(KEYS.hash(hash)))?.seq ?? null
+  }
+
+  damaged(name: string, what: string, cause?: unknown): LedgerStoreError {
+    const message = `The ledger store ${this.#db.path} is damaged: ${name}: ${what}. ${REMEDY_DAMAGED}`
+    return new LedgerStoreError('damaged', message, { cause })
+  }
+
+  async #usersOf(header: LedgerHeader): Promise<{ keys: PublicKey[]; bytes: Uint8Array }> {
+    const hash = header.usersHash
+    if (hash === EMPTY_USERS_HASH) return { keys: [], bytes: encodeUsersPart([]) }
+    if (this.#users?.hash === hash) return this.#users
+    const name = `users of ledger ${header.seq}`
+    const bytes = await this.#db.get(KEYS.shared('users', hash))
+    if (bytes === null) throw this.damaged(name, 'the list is missing')
+    const { users: keys } = this.#reading(name, () => decodeLedgerBody(bytes))
+    if (usersHashOf(keys) !== hash) throw this.damaged(name, 'they are not those of its header')
+    this.#users = { hash, keys, bytes }
+    return this.#users
+  }
+
+  #reading<T>(name: string, read: () => T): T {
+    try {
+      return read()
+    } catch (error) {
+      if (error instanceof CodecError) throw this.damaged(name, error.message, error)
+      throw error
+    }
+  }
+}
