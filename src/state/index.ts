@@ -1,0 +1,10 @@
+/**
+ * The contract's state: named by one root, kept as the last agreed one, undone, recovered after a crash, copied from
+ * peers. docs/state.md tells how.
+ */
+export { type ChunkWant, isChunk, ROOT_LEVEL } from './chunks.js'
+export { StateError, type StateErrorCode } from './errors.js'
+export { BLOCK_BYTES, DEFAULT_LIMITS, type StateLimits } from './limits.js'
+export type { SnapshotReader } from './reader.js'
+export { type ScanResult, StateStore, type StateStoreOptions } from './store.js'
+export { type DirNode, EMPTY_ROOT, type FileNode, type LinkNode, type TreeNode } from './tree.js'
