@@ -2,10 +2,10 @@ import { request } from 'node:http'
 import { resolve } from 'node:path'
 import { AdminError, type AdminErrorCode, systemCode } from './errors.js'
 import { adminSocketPath, shortSocketPath } from './socket-path.js'
-import type { LedgerSummary, LedgerView, NodeId, NodeStatus, PeerRow } from './types.js'
+import type { LedgerSummary, LedgerView, NodeId, NodeStatus, PeerRow, VerifyResult } from './types.js'
 
-/** A ledger of the largest size, its contents in base64, fits. */
-const MAX_ANSWER_BYTES = 128 * 1024 * 1024
+/** Far above any honest answer. */
+const MAX_ANSWER_BYTES = 32 * 1024 * 1024
 const DEFAULT_TIMEOUT_MS = 10_000
 const GONE = new Set(['ENOENT', 'ECONNREFUSED', 'ENOTDIR', 'ENOTSOCK'])
 
@@ -14,6 +14,7 @@ export interface AdminAnswers {
   '/v1/id': NodeId
   '/v1/status': NodeStatus
   '/v1/peers': PeerRow[]
+  '/v1/verify': VerifyResult
   [ledger: `/v1/ledgers/${string}`]: LedgerView
   [list: `/v1/ledgers?${string}`]: LedgerSummary[]
 }

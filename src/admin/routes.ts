@@ -33,6 +33,18 @@ async function getLedger(source: AdminSource, name: string): Promise<unknown> {
   return ledger
 }
 
+const verifying = new WeakMap<AdminSource, Promise<unknown>>()
+
+/** One check of the chain at a time; who asks meanwhile gets the same answer. */
+function getVerify(source: AdminSource): Promise<unknown> {
+  const running = verifying.get(source)
+  if (running !== undefined) return running
+  if (source.verify === undefined) throw new AdminError('not-found', 'this node does not verify its ledgers')
+  const next = source.verify().finally(() => verifying.delete(source))
+  verifying.set(source, next)
+  return next
+}
+
 /** The answer of one GET request; `AdminError` 'not-found' or 'bad-request' when there is none. */
 export async function answerRequest(source: AdminSource, target: string): Promise<unknown> {
   const url = new URL(target, 'http://node')
@@ -41,6 +53,7 @@ export async function answerRequest(source: AdminSource, target: string): Promis
   if (pathname === '/v1/status') return source.status()
   if (pathname === '/v1/peers') return source.peers()
   if (pathname === '/v1/ledgers') return getLedgers(source, searchParams)
+  if (pathname === '/v1/verify') return getVerify(source)
   const ledger = /^\/v1\/ledgers\/([^/]{1,80})$/.exec(pathname)
   if (ledger !== null) return getLedger(source, ledger[1] as string)
   throw new AdminError('not-found', 'there is no such path')

@@ -51,6 +51,9 @@ async function handle(options: AdminServerOptions, request: IncomingMessage, res
   if (request.headers.origin !== undefined) return sendError(response, 403, 'bad-request', 'not for web pages')
   const target = request.url ?? ''
   if (target.length > MAX_URL_LENGTH) return sendError(response, 414, 'bad-request', 'the path is too long')
+  // The node's own work has no time limit here, only a silent client has.
+  request.socket.setTimeout(0)
+  response.once('finish', () => request.socket.setTimeout(IDLE_TIMEOUT_MS))
   try {
     send(response, 200, await answerRequest(options.source, target))
   } catch (error) {

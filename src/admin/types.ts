@@ -1,4 +1,4 @@
-import type { AgreedResult, Hash, PublicKey } from '../consensus/types.js'
+import type { Hash, PublicKey } from '../consensus/types.js'
 
 /** Plain JSON views of a node, as the admin API sends them. Times are ms since the epoch, sizes bytes. */
 
@@ -88,48 +88,58 @@ export interface PeerRow {
   lastError: string | null
 }
 
+/** One line of `ledger ls`; the shape of src/ledger's own summary. */
 export interface LedgerSummary {
   seq: number
   hash: Hash
-  timeMs: number
+  prevHash: Hash
+  /** ISO 8601; the genesis has 1970-01-01. */
+  time: string
   users: number
   inputs: number
   inputBytes: number
   /** Of the execution of the ledger before. */
-  result: AgreedResult['status']
-  support: number
-  /** Signatures of its certificate; 0 for genesis. */
-  signatures: number
+  result: { status: string; stateRoot: Hash; outputsRoot: Hash; configHash: Hash }
+  /** Proposals that carried the result, of all that the ledger is built from: "3/4". */
+  support: string
+  /** Null for the genesis. */
+  certificate: { attempt: number; signers: number } | null
 }
 
-export interface LedgerInputView {
-  user: PublicKey
-  id: Hash
+/** A content shortened for reading. */
+export interface ContentView {
   bytes: number
-  /** Base64. */
-  content: string
+  encoding: 'text' | 'hex'
+  preview: string
 }
 
-export interface CertificateView {
-  attempt: number
-  signatures: { validator: PublicKey /** 128 hex digits. */; signature: string }[]
+export interface LedgerUserView {
+  key: PublicKey
+  inputs: number
+  inputBytes: number
+  firstInputs: (ContentView & { id: Hash })[]
 }
 
-export interface LedgerView {
-  seq: number
-  hash: Hash
-  prevHash: Hash
+/** `ledger show`; the shape of src/ledger's own view, of bounded size. */
+export interface LedgerView extends Omit<LedgerSummary, 'certificate'> {
+  certificate: { attempt: number; signers: PublicKey[] } | null
+  proposals: Hash[]
   networkId: Hash
-  timeMs: number
   usersHash: Hash
   inputsHash: Hash
-  result: AgreedResult
-  support: number
-  proposals: Hash[]
-  users: PublicKey[]
-  inputs: LedgerInputView[]
-  /** Null for genesis. */
-  certificate: CertificateView | null
+  userList: LedgerUserView[]
+  /** Users that userList leaves out. */
+  usersNotListed: number
+  /** Outputs of the execution of this ledger, when they are stored. */
+  outputs: { users: number; bytes: number; firstOutputs: (ContentView & { user: PublicKey })[] } | null
+}
+
+export interface VerifyResult {
+  ok: boolean
+  /** Ledgers that were found sound. */
+  checked: number
+  /** The first ledger at fault and what is wrong with it. */
+  problem: { seq: number; what: string } | null
 }
 
 export type LedgerRef = number | Hash | 'latest'
@@ -142,6 +152,8 @@ export interface AdminSource {
   ledger(ref: LedgerRef): Promise<LedgerView | null>
   /** At most `count` ledgers from `from` upwards. */
   ledgers(from: number, count: number): Promise<LedgerSummary[]>
+  /** Checks the whole chain; takes its time and lets the node go on with its work. */
+  verify?(): Promise<VerifyResult>
 }
 
 /** Most ledgers of one answer. */

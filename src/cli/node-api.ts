@@ -1,0 +1,28 @@
+import type { Logger } from 'pino'
+import type { AdminSource, LedgerRef, LedgerSummary, LedgerView, VerifyResult } from '../admin/index.js'
+import type { NodeConfig } from '../config/index.js'
+
+/** What the commands need of src/node; loaded on demand, so that a short command starts fast. */
+export interface NodeModule {
+  startNode(options: { dir: string; config: NodeConfig; log: Logger }): Promise<RunningNode>
+  openOfflineLedgers(dir: string): Promise<OfflineLedgers>
+}
+
+export interface RunningNode {
+  admin: AdminSource
+  stop(): Promise<void>
+  /** Resolves when the node stops by itself; with the error when it had to. */
+  stopped: Promise<Error | null>
+}
+
+export interface OfflineLedgers {
+  ledger(ref: LedgerRef): Promise<LedgerView | null>
+  ledgers(from: number, count: number): Promise<LedgerSummary[]>
+  verify(onProgress: (seq: number) => void): Promise<VerifyResult>
+  close(): Promise<void>
+}
+
+export async function loadNode(): Promise<NodeModule> {
+  const path = '../node/index.js'
+  return (await import(path)) as NodeModule
+}
