@@ -1,0 +1,279 @@
+/**
+ * Keeps the node connected: dials configured addresses, members of the UNL and other known nodes, at once and then with
+ * back-off. libp2p 3 dials nobody by itself, and its reconnect queue uses addresses that identify overwrites.
+ */
+import './shim.js'
+import type { Connection } from '@libp2p/interface'
+import { peerIdFromString } from '@libp2p/peer-id'
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
+import type { Logger } from 'pino'
+import type { PublicKey } from '../consensus/types.js'
+import type { AddressBook } from './address-book.js'
+import { type DialAddress, parseAddress, withPeerId } from './addresses.js'
+import type { NetworkLimits } from './limits.js'
+import { toPublicKey } from './peer-id.js'
+
+export interface DialerHost {
+  self: PublicKey
+  limits: NetworkLimits
+  log: Logger
+  book: AddressBook
+  validators: () => PublicKey[]
+  dial(address: Multiaddr, signal: AbortSignal): Promise<Connection>
+  /** Waits for hello; null when the connection was refused or cut. */
+  admit(connection: Connection): Promise<PublicKey | null>
+  isConnected(peer: PublicKey): boolean
+  /** The connected node that says that it listens on this address. */
+  findByAddress(transport: string): PublicKey | null
+  /** Connected peers outside the UNL. */
+  countObservers(): number
+}
+
+/** A node to reach, by key, or by a configured address whose key we do not know yet. */
+interface Target {
+  id: string
+  key: PublicKey | null
+  transport: string | null
+  failures: number
+  notBeforeMs: number
+  timer: NodeJS.Timeout | null
+  dialling: boolean
+  lastError: string | null
+}
+
+export class Dialer {
+  readonly #host: DialerHost
+  readonly #targets = new Map<string, Target>()
+  /** Addresses from the configuration, by key. */
+  readonly #configured = new Map<PublicKey, Set<string>>()
+  readonly #stopping = new AbortController()
+  readonly #running = new Set<Promise<void>>()
+
+  constructor(host: DialerHost) {
+    this.#host = host
+  }
+
+  /** Addresses that the operator gave. */
+  addConfigured(address: DialAddress): void {
+    const key = address.peerId === null ? null : toPublicKey(peerIdFromString(address.peerId))
+    if (key === null) {
+      this.#schedule(this.#target(address.transport, null, address.transport), 0)
+      return
+    }
+    if (key === this.#host.self) return
+    this.#bindConfigured(key, address.transport)
+    this.wake(key)
+  }
+
+  isConfigured(peer: PublicKey): boolean {
+    return this.#configured.has(peer)
+  }
+
+  lastError(peer: PublicKey): string | null {
+    return this.#targets.get(peer)?.lastError ?? null
+  }
+
+  addressOf(peer: PublicKey): string | null {
+    return this.#addresses(peer)[0] ?? null
+  }
+
+  /** Dials every member of the UNL and every node of the address book that is not connected. */
+  wakeAll(): void {
+    for (const peer of new Set([...this.#host.validators(), ...this.#host.book.peers()])) this.wake(peer)
+  }
+
+  /** Something new is known of the peer: dial it unless it is connected or being waited for. */
+  wake(peer: PublicKey): void {
+    if (peer === this.#host.self || this.#host.isConnected(peer)) return
+    const target = this.#target(peer, peer, null)
+    if (target.timer === null && !target.dialling) this.#schedule(target, this.#turnDelayMs(peer))
+  }
+
+  /** The last connection of the peer has gone: dial it at once, or after the other side's turn. */
+  lost(peer: PublicKey): void {
+    const target = this.#target(peer, peer, null)
+    target.failures = 0
+    if (!target.dialling) this.#schedule(target, this.#turnDelayMs(peer))
+  }
+
+  connected(peer: PublicKey): void {
+    const target = this.#targets.get(peer)
+    if (target === undefined) return
+    target.failures = 0
+    target.lastError = null
+    this.#unschedule(target)
+  }
+
+  /** No dial of this peer for a while. */
+  postpone(peer: PublicKey, delayMs: number, why: string): void {
+    const target = this.#target(peer, peer, null)
+    target.notBeforeMs = Date.now() + delayMs
+    target.lastError = why
+    if (!target.dialling) this.#schedule(target, delayMs)
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort(new Error('the node stops'))
+    for (const target of this.#targets.values()) this.#unschedule(target)
+    await Promise.allSettled(this.#running)
+    this.#targets.clear()
+  }
+
+  #target(id: string, key: PublicKey | null, transport: string | null): Target {
+    let target = this.#targets.get(id)
+    if (target === undefined) {
+      target = { id, key, transport, failures: 0, notBeforeMs: 0, timer: null, dialling: false, lastError: null }
+      this.#targets.set(id, target)
+    }
+    return target
+  }
+
+  /** Of two nodes the one with the lower key dials first, so that there are not two connections. */
+  #turnDelayMs(peer: PublicKey): number {
+    return this.#host.self < peer ? 0 : this.#host.limits.dialTurnDelayMs
+  }
+
+  #unschedule(target: Target): void {
+    if (target.timer !== null) clearTimeout(target.timer)
+    target.timer = null
+  }
+
+  #schedule(target: Target, delayMs: number): void {
+    this.#unschedule(target)
+    if (this.#stopping.signal.aborted) return
+    const waitMs = Math.max(delayMs, target.notBeforeMs - Date.now())
+    target.timer = setTimeout(() => {
+      target.timer = null
+      const work = this.#attempt(target)
+        .catch((error: unknown) => this.#host.log.error({ err: error }, 'a dial failed in an unexpected way'))
+        .finally(() => this.#running.delete(work))
+      this.#running.add(work)
+    }, waitMs)
+  }
+
+  #backOffMs({ failures }: Target): number {
+    const { redialMinMs, redialMaxMs } = this.#host.limits
+    const delayMs = Math.min(redialMaxMs, redialMinMs * 2 ** Math.min(failures, 20))
+    return delayMs * (0.75 + Math.random() * 0.25)
+  }
+
+  #isKept(target: Target): boolean {
+    if (target.key === null) return true
+    return this.#configured.has(target.key) || this.#host.validators().includes(target.key)
+  }
+
+  #addresses(peer: PublicKey): string[] {
+    const book = this.#host.book.addresses(peer)
+    return [...new Set([...book, ...(this.#configured.get(peer) ?? [])])]
+  }
+
+  async #attempt(target: Target): Promise<void> {
+    if (target.key !== null && this.#host.isConnected(target.key)) return
+    const { limits, book } = this.#host
+    if (!this.#isKept(target) && this.#host.countObservers() >= limits.maxObservers / 2) {
+      return this.#schedule(target, limits.redialMaxMs * 4)
+    }
+    target.dialling = true
+    let reached = false
+    try {
+      reached = target.key === null ? await this.#dialUnknown(target) : await this.#dialKnown(target, target.key)
+    } finally {
+      target.dialling = false
+    }
+    if (reached || this.#stopping.signal.aborted || !this.#targets.has(target.id)) return
+    if (target.key !== null && this.#host.isConnected(target.key)) return
+    target.failures++
+    if (target.key !== null && !this.#isKept(target) && target.failures >= limits.forgetAfterFailures) {
+      this.#targets.delete(target.id)
+      book.forget(target.key)
+      return
+    }
+    this.#schedule(target, this.#backOffMs(target))
+  }
+
+  async #dialKnown(target: Target, key: PublicKey): Promise<boolean> {
+    for (const transport of this.#addresses(key)) {
+      if (this.#host.isConnected(key)) return true
+      if (this.#stopping.signal.aborted) return false
+      const result = await this.#dialOne(target, withPeerId(transport, key))
+      if (result.key === key) return true
+      if (result.key === null && result.connected) return false
+      if (result.wrongNode) this.#host.book.remove(key, transport)
+      else this.#host.book.failed(key, transport)
+    }
+    return false
+  }
+
+  async #dialUnknown(target: Target): Promise<boolean> {
+    const transport = target.transport as string
+    let key = this.#host.findByAddress(transport)
+    if (key === null) {
+      const result = await this.#dialOne(target, multiaddr(transport))
+      if (result.self) {
+        this.#host.log.info({ address: transport }, 'a configured peer address leads to this node itself; left out')
+        this.#targets.delete(target.id)
+        return true
+      }
+      key = result.key
+    }
+    if (key === null) return false
+    this.#targets.delete(target.id)
+    this.#bindConfigured(key, transport)
+    if (!this.#host.isConnected(key)) this.wake(key)
+    return true
+  }
+
+  #bindConfigured(key: PublicKey, transport: string): void {
+    const addresses = this.#configured.get(key) ?? new Set()
+    this.#configured.set(key, addresses.add(transport))
+  }
+
+  async #dialOne(
+    target: Target,
+    address: Multiaddr
+  ): Promise<{ key: PublicKey | null; connected: boolean; wrongNode: boolean; self: boolean }> {
+    let connected = false
+    try {
+      const connection = await this.#host.dial(address, this.#stopping.signal)
+      connected = true
+      const key = await this.#host.admit(connection)
+      if (key === null) {
+        const remote = toPublicKey(connection.remotePeer)
+        const postponed = remote === null ? undefined : this.#targets.get(remote)
+        if (postponed !== undefined && postponed !== target) {
+          // Refused at hello: the address waits as long as the node behind it.
+          target.notBeforeMs = Math.max(target.notBeforeMs, postponed.notBeforeMs)
+          target.lastError = postponed.lastError
+        }
+        target.lastError ??= 'the peer closed the connection before hello was complete'
+      }
+      return { key, connected, wrongNode: false, self: false }
+    } catch (error) {
+      const words = describeError(error)
+      target.lastError = words
+      return {
+        key: null,
+        connected,
+        wrongNode: /UnexpectedPeerError|peer id|Payload identity key/i.test(words),
+        self: /can not dial self|tried to dial self/i.test(words)
+      }
+    }
+  }
+}
+
+function describeError(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map(describeError).join('; ').slice(0, 300)
+  return (error instanceof Error ? error.message : String(error)).slice(0, 300)
+}
+
+/** Parses the configured peers; those that are wrong are told in one line and left out. */
+export function parseConfigured(addresses: readonly string[], log: Logger, maxLength: number): DialAddress[] {
+  return addresses.flatMap((text) => {
+    try {
+      return [parseAddress(text, maxLength)]
+    } catch (error) {
+      log.warn((error as Error).message)
+      return []
+    }
+  })
+}

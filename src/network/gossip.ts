@@ -1,0 +1,380 @@
+/**
+ * Gossip topics over gossipsub. gossipsub meets only peers that have passed hello, and only on the connection that the
+ * peer table chose: it gets a registrar of ours instead of libp2p's, which would hand it every connection.
+ */
+import './shim.js'
+import { randomBytes } from 'node:crypto'
+import {
+  type GossipSub,
+  type GossipSubComponents,
+  gossipsub,
+  type Message,
+  StrictNoSign,
+  TopicValidatorResult
+} from '@libp2p/gossipsub'
+import type { Connection, PeerId, Stream, StreamHandler, StreamMessageEvent, Topology } from '@libp2p/interface'
+import type { Logger } from 'pino'
+import type { Hash, PublicKey } from '../consensus/types.js'
+import { blake3 } from '../crypto/index.js'
+import { NetworkError } from './errors.js'
+import type { NetworkLimits } from './limits.js'
+import { toPeerId, toPublicKey } from './peer-id.js'
+import { TokenBucket } from './rate-limit.js'
+import type { ScoreRule } from './scores.js'
+import type { GossipHandler, Topic } from './types.js'
+
+type Registrar = GossipSubComponents['registrar']
+
+/** Tag and nonce before the content. */
+const HEADER_BYTES = 5
+const TOPIC_TAGS: Record<Topic, number> = { consensus: 1, npl: 2 }
+export const TOPICS = Object.keys(TOPIC_TAGS) as Topic[]
+/** gossipsub answers IWANT with many messages in one frame, which its encoder bounds at 4 MiB. */
+const MAX_FRAME_BYTES = 5 * 1024 * 1024
+const MAX_CONTENT_BYTES = 4 * 1024 * 1024 - 1024
+const MESSAGE_ID_BYTES = 20
+const FLOOD_REPORT_INTERVAL_MS = 100
+
+export interface GossipHost {
+  networkId: Hash
+  limits: NetworkLimits
+  log: Logger
+  admit(connection: Connection): Promise<PublicKey | null>
+  report(peer: PublicKey, rule: ScoreRule, detail: string): void
+  count(peer: PublicKey, direction: 'in' | 'out', bytes: number): void
+  onSubscription(peer: PublicKey): void
+}
+
+interface Rpc {
+  subscriptions?: unknown[]
+  messages?: Array<{ topic?: string; data?: Uint8Array; from?: Uint8Array; signature?: Uint8Array; seqno?: Uint8Array }>
+}
+
+/** What of gossipsub's own class is used beyond its interface. */
+interface GossipInternals {
+  handleReceivedRpc(from: PeerId, rpc: Rpc): Promise<void>
+  streamsOutbound: Map<string, unknown>
+}
+
+interface GossipPeer {
+  publicKey: PublicKey
+  peerId: PeerId
+  messages: TokenBucket
+  bytes: TokenBucket
+  framesSeen: number
+  framesDecoded: number
+  pending: number
+  lastFloodReportMs: number
+}
+
+/** libp2p's registrar, save that gossipsub's streams and peers go through us. */
+class GatedRegistrar implements Pick<Registrar, 'handle' | 'unhandle' | 'register' | 'unregister'> {
+  topology: Topology | null = null
+  readonly #inner: Registrar
+  readonly #onStream: (handler: StreamHandler, stream: Stream, connection: Connection) => void
+
+  constructor(inner: Registrar, onStream: (handler: StreamHandler, stream: Stream, connection: Connection) => void) {
+    this.#inner = inner
+    this.#onStream = onStream
+  }
+
+  handle: Registrar['handle'] = (protocol, handler, options) =>
+    this.#inner.handle(protocol, (stream, connection) => this.#onStream(handler, stream, connection), options)
+
+  unhandle: Registrar['unhandle'] = (protocol, options) => this.#inner.unhandle(protocol, options)
+
+  register: Registrar['register'] = async (protocol, topology) => {
+    this.topology = topology
+    return protocol
+  }
+
+  unregister: Registrar['unregister'] = () => {
+    this.topology = null
+  }
+}
+
+export class Gossip {
+  readonly #host: GossipHost
+  readonly #peers = new Map<string, GossipPeer>()
+  readonly #handlers = new Map<Topic, GossipHandler>()
+  readonly #topics: Record<Topic, string>
+  #pubsub: (GossipSub & GossipInternals) | null = null
+  #registrar: GatedRegistrar | null = null
+
+  constructor(host: GossipHost) {
+    this.#host = host
+    this.#topics = { consensus: `/hp/${host.networkId}/consensus/1`, npl: `/hp/${host.networkId}/npl/1` }
+  }
+
+  /** The service to give to libp2p. */
+  readonly createService = (components: GossipSubComponents): GossipSub => {
+    const registrar = new GatedRegistrar(components.registrar, (handler, stream, connection) => {
+      this.#acceptStream(handler, stream, connection)
+    })
+    this.#registrar = registrar
+    const pubsub = gossipsub(this.#options())({
+      privateKey: components.privateKey,
+      peerId: components.peerId,
+      peerStore: components.peerStore,
+      connectionManager: components.connectionManager,
+      logger: components.logger,
+      registrar: registrar as unknown as Registrar
+    }) as GossipSub & GossipInternals
+    const handleRpc = pubsub.handleReceivedRpc.bind(pubsub)
+    pubsub.handleReceivedRpc = async (from, rpc) => {
+      if (this.#checkRpc(from, rpc)) await handleRpc(from, rpc)
+    }
+    this.#pubsub = pubsub
+    return pubsub
+  }
+
+  #options(): Parameters<typeof gossipsub>[0] {
+    const { limits } = this.#host
+    const degree = limits.meshDegree
+    const mesh =
+      degree === 0
+        ? { D: 0, Dlo: 0, Dhi: 0, Dout: 0, Dscore: 0 }
+        : { D: degree, Dlo: Math.max(1, degree - 2), Dhi: degree * 2, Dout: Math.floor(degree / 3), Dscore: 1 }
+    return {
+      ...mesh,
+      globalSignaturePolicy: StrictNoSign,
+      floodPublish: true,
+      batchPublish: true,
+      emitSelf: false,
+      fallbackToFloodsub: false,
+      allowPublishToZeroTopicPeers: true,
+      ignoreDuplicatePublishError: true,
+      idontwantMinDataSize: Number.MAX_SAFE_INTEGER,
+      tagMeshPeers: false,
+      allowedTopics: Object.values(this.#topics),
+      maxInboundDataLength: MAX_FRAME_BYTES,
+      maxOutboundBufferSize: limits.maxGossipBacklogBytes,
+      mcacheLength: 3,
+      mcacheGossip: 2,
+      msgIdFn: (message: Message) => blake3(message.data).subarray(0, MESSAGE_ID_BYTES),
+      msgIdToStrFn: (id: Uint8Array) => Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString('latin1'),
+      // Peers are scored by scores.ts alone; gossipsub would score down whoever shares an address with ten others.
+      scoreParams: { IPColocationFactorWeight: 0, behaviourPenaltyWeight: 0 }
+    }
+  }
+
+  /** After libp2p has started. */
+  start(): void {
+    const pubsub = this.#requirePubsub()
+    for (const topic of TOPICS) {
+      pubsub.topicValidators.set(this.#topics[topic], (peerId, message) => this.#validate(topic, peerId, message))
+      pubsub.subscribe(this.#topics[topic])
+    }
+    pubsub.addEventListener('subscription-change', (event) => {
+      const peer = this.#peers.get(event.detail.peerId.toString())
+      if (peer !== undefined) this.#host.onSubscription(peer.publicKey)
+    })
+  }
+
+  /** One handler for each topic; its verdict decides whether the sender is scored down. */
+  on(topic: Topic, handler: GossipHandler): () => void {
+    if (this.#handlers.has(topic)) throw new Error(`the topic ${topic} has a handler already`)
+    this.#handlers.set(topic, handler)
+    return () => void (this.#handlers.get(topic) === handler && this.#handlers.delete(topic))
+  }
+
+  /**
+   * Sends to every subscriber. The same content reaches a node once in two minutes, unless `resend` is set. Throws
+   * NetworkError 'too-large'.
+   */
+  async publish(topic: Topic, content: Uint8Array, resend = false): Promise<void> {
+    const max = Math.min(this.#host.limits.maxGossipBytes, MAX_CONTENT_BYTES)
+    if (content.byteLength > max) {
+      throw new NetworkError('too-large', `a gossip message may have ${max} bytes; this one has ${content.byteLength}`)
+    }
+    const data = new Uint8Array(HEADER_BYTES + content.byteLength)
+    data[0] = TOPIC_TAGS[topic]
+    if (resend) data.set(randomBytes(HEADER_BYTES - 1), 1)
+    data.set(content, HEADER_BYTES)
+    const { recipients } = await this.#requirePubsub().publish(this.#topics[topic], data)
+    for (const recipient of recipients) {
+      const peer = this.#peers.get(recipient.toString())
+      if (peer !== undefined) this.#host.count(peer.publicKey, 'out', data.byteLength)
+    }
+  }
+
+  subscribers(topic: Topic): PublicKey[] {
+    const subscribed = this.#pubsub?.getSubscribers(this.#topics[topic]) ?? []
+    return subscribed.flatMap((peerId) => {
+      const id = peerId.toString()
+      const peer = this.#peers.get(id)
+      // Only with a stream of ours does a message reach it.
+      return peer !== undefined && this.#pubsub?.streamsOutbound.has(id) === true ? [peer.publicKey] : []
+    })
+  }
+
+  isReady(peer: PublicKey): boolean {
+    return TOPICS.every((topic) => this.subscribers(topic).includes(peer))
+  }
+
+  hasStream(peer: PublicKey): boolean {
+    return this.#pubsub?.streamsOutbound.has(toPeerId(peer).toString()) === true
+  }
+
+  /** Makes the connection the peer's way to us and back; may be called again when the old one has gone. */
+  attach(publicKey: PublicKey, connection: Connection): void {
+    const peerId = connection.remotePeer
+    const { limits } = this.#host
+    if (!this.#peers.has(peerId.toString())) {
+      this.#peers.set(peerId.toString(), {
+        publicKey,
+        peerId,
+        messages: new TokenBucket(limits.gossipMessagesPerSecond, limits.gossipMessagesBurst),
+        bytes: new TokenBucket(limits.gossipBytesPerSecond, limits.gossipBytesBurst),
+        framesSeen: 0,
+        framesDecoded: 0,
+        pending: 0,
+        lastFloodReportMs: 0
+      })
+    }
+    void this.#registrar?.topology?.onConnect?.(peerId, connection)
+  }
+
+  detach(publicKey: PublicKey): void {
+    const peerId = toPeerId(publicKey)
+    if (this.#peers.delete(peerId.toString())) void this.#registrar?.topology?.onDisconnect?.(peerId)
+  }
+
+  #requirePubsub(): GossipSub & GossipInternals {
+    if (this.#pubsub === null) throw new NetworkError('not-started', 'the network has not started')
+    return this.#pubsub
+  }
+
+  #acceptStream(handler: StreamHandler, stream: Stream, connection: Connection): void {
+    this.#host
+      .admit(connection)
+      .then((publicKey) => {
+        const peer = this.#peers.get(connection.remotePeer.toString())
+        if (publicKey === null || peer === undefined) throw new Error('the peer has not passed hello')
+        void handler(stream, connection)
+        // After gossipsub has set its own listener, which it does at once: the first bytes go to both.
+        this.#watch(stream, peer)
+      })
+      .catch((error: unknown) => stream.abort(error instanceof Error ? error : new Error('refused')))
+  }
+
+  /** Counts bytes and frames, whether or not they decode. */
+  #watch(stream: Stream, peer: GossipPeer): void {
+    const parser = new FrameCounter()
+    const onMessage = (event: StreamMessageEvent): void => {
+      this.#host.count(peer.publicKey, 'in', event.data.byteLength)
+      if (!peer.bytes.take(event.data.byteLength)) this.#reportFlood(peer, 'too many bytes of gossip')
+      try {
+        for (const chunk of event.data instanceof Uint8Array ? [event.data] : event.data) {
+          peer.framesSeen += parser.push(chunk)
+        }
+      } catch (error) {
+        stream.removeEventListener('message', onMessage)
+        this.#host.report(peer.publicKey, 'oversized-message', (error as Error).message)
+        stream.abort(error as Error)
+        return
+      }
+      // gossipsub drops what does not decode without a word. All complete frames are decoded within this turn.
+      setImmediate(() => this.#checkDecoded(peer))
+    }
+    stream.addEventListener('message', onMessage)
+  }
+
+  #checkDecoded(peer: GossipPeer): void {
+    const lost = peer.framesSeen - peer.framesDecoded
+    if (lost <= 0) return
+    peer.framesDecoded = peer.framesSeen
+    this.#host.report(peer.publicKey, 'garbage', `${lost} gossip frames do not decode`)
+  }
+
+  #reportFlood(peer: GossipPeer, detail: string): void {
+    const nowMs = Date.now()
+    if (nowMs - peer.lastFloodReportMs < FLOOD_REPORT_INTERVAL_MS) return
+    peer.lastFloodReportMs = nowMs
+    this.#host.report(peer.publicKey, 'gossip-flood', detail)
+  }
+
+  /** False when nothing in it is to be processed. */
+  #checkRpc(from: PeerId, rpc: Rpc): boolean {
+    const peer = this.#peers.get(from.toString())
+    if (peer === undefined) return false
+    peer.framesDecoded++
+    const messages = rpc.messages ?? []
+    if (messages.length > 0 && !peer.messages.take(messages.length)) {
+      this.#reportFlood(peer, 'too many gossip messages')
+      return false
+    }
+    for (const message of messages) {
+      const known = TOPICS.some((topic) => this.#topics[topic] === message.topic)
+      const signed = message.from !== undefined || message.signature !== undefined || message.seqno !== undefined
+      if (!known || signed || message.data === undefined || message.data.byteLength < HEADER_BYTES) {
+        this.#host.report(peer.publicKey, 'garbage', 'a gossip message is not of our form')
+        return false
+      }
+      if (message.data.byteLength - HEADER_BYTES > this.#host.limits.maxGossipBytes) {
+        this.#host.report(peer.publicKey, 'oversized-message', `${message.data.byteLength} bytes of gossip`)
+        return false
+      }
+    }
+    return true
+  }
+
+  async #validate(topic: Topic, peerId: PeerId, message: Message): Promise<TopicValidatorResult> {
+    const peer = this.#peers.get(peerId.toString())
+    const handler = this.#handlers.get(topic)
+    if (peer === undefined || toPublicKey(peerId) === null) return TopicValidatorResult.Reject
+    if (message.data[0] !== TOPIC_TAGS[topic]) {
+      this.#host.report(peer.publicKey, 'garbage', 'a gossip message is on the wrong topic')
+      return TopicValidatorResult.Reject
+    }
+    if (handler === undefined) return TopicValidatorResult.Ignore
+    if (peer.pending >= this.#host.limits.maxPendingGossipPerPeer) {
+      this.#reportFlood(peer, 'gossip comes faster than it can be handled')
+      return TopicValidatorResult.Ignore
+    }
+    peer.pending++
+    try {
+      const verdict = await handler(message.data.subarray(HEADER_BYTES), peer.publicKey)
+      if (verdict === 'reject') this.#host.report(peer.publicKey, 'rejected-message', `on ${topic}`)
+      if (verdict === 'accept') return TopicValidatorResult.Accept
+      return verdict === 'reject' ? TopicValidatorResult.Reject : TopicValidatorResult.Ignore
+    } catch (error) {
+      this.#host.log.error({ err: error, topic }, 'a gossip handler failed')
+      return TopicValidatorResult.Ignore
+    } finally {
+      peer.pending--
+    }
+  }
+}
+
+/** Counts complete length-prefixed frames in a stream of bytes without keeping them. */
+export class FrameCounter {
+  #length = 0
+  #shift = 0
+  #left = 0
+
+  /** Frames completed by this chunk. Throws an Error for a length above 5 MiB or one that is no varint. */
+  push(chunk: Uint8Array): number {
+    let complete = 0
+    let offset = 0
+    while (offset < chunk.byteLength) {
+      if (this.#left > 0) {
+        const taken = Math.min(this.#left, chunk.byteLength - offset)
+        this.#left -= taken
+        offset += taken
+        if (this.#left === 0) complete++
+        continue
+      }
+      const byte = chunk[offset++] as number
+      this.#length += (byte & 0x7f) * 2 ** this.#shift
+      this.#shift += 7
+      if (this.#length > MAX_FRAME_BYTES || this.#shift > 35) throw new Error('a gossip frame is too large')
+      if (byte >= 0x80) continue
+      this.#left = this.#length
+      if (this.#left === 0) complete++
+      this.#length = 0
+      this.#shift = 0
+    }
+    return complete
+  }
+}

@@ -1,0 +1,28 @@
+import './shim.js'
+
+export { parseAddress } from './addresses.js'
+export {
+  isRequestErrorCode,
+  NetworkError,
+  type NetworkErrorCode,
+  RequestError,
+  type RequestErrorCode
+} from './errors.js'
+export { DEFAULT_LIMITS, type NetworkLimits } from './limits.js'
+export { createNetwork, type Network } from './network.js'
+export { toPeerId, toPublicKey } from './peer-id.js'
+export type { HandlerOptions, RequestHandler, RequestOptions } from './request-response.js'
+export { PENALTIES, type ScoreRule } from './scores.js'
+export {
+  type GossipHandler,
+  type HelloInfo,
+  type NetworkEvents,
+  type NetworkOptions,
+  type PeerInfo,
+  type PeerStatus,
+  PROTOCOL_VERSION,
+  type Role,
+  type SelfDescription,
+  type Topic,
+  type Verdict
+} from './types.js'

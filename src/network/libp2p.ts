@@ -1,0 +1,143 @@
+/** Assembles the libp2p node: transports, limits, and what must be hardened from outside. */
+import './shim.js'
+import { createServer, type Server as NetServer, type Socket } from 'node:net'
+import type { GossipSub, GossipSubComponents } from '@libp2p/gossipsub'
+import { identify } from '@libp2p/identify'
+import type { ConnectionGater, Libp2p, MultiaddrConnection, PeerId, PrivateKey } from '@libp2p/interface'
+import { noise } from '@libp2p/noise'
+import { ping } from '@libp2p/ping'
+import { tcp } from '@libp2p/tcp'
+import { webSockets } from '@libp2p/websockets'
+import { yamux } from '@libp2p/yamux'
+import type { Datastore } from 'interface-datastore'
+import { createLibp2p } from 'libp2p'
+import type { WebSocketServer } from 'ws'
+import { listenAddress } from './addresses.js'
+import { NetworkError } from './errors.js'
+import type { NetworkLimits } from './limits.js'
+import { MAX_WEBSOCKET_MESSAGE_BYTES } from './shim.js'
+import type { NetworkOptions } from './types.js'
+
+export type HotPocketLibp2p = Libp2p<{
+  identify: unknown
+  ping: { ping(peer: PeerId, options?: { signal?: AbortSignal }): Promise<number> }
+  pubsub: GossipSub
+}>
+
+export interface NodeParts {
+  privateKey: PrivateKey
+  datastore: Datastore
+  limits: NetworkLimits
+  pubsub: (components: GossipSubComponents) => GossipSub
+  /** False for a peer that may not connect now. */
+  mayConnect: (peerId: PeerId) => boolean
+  /** False when the address has too many connections. */
+  mayConnectFrom: (remote: string) => boolean
+}
+
+/** Not started yet. NAT traversal and relays add their transports and services here. */
+export async function createNode(options: NetworkOptions, parts: NodeParts): Promise<HotPocketLibp2p> {
+  const { limits } = parts
+  const { host, wsPort, tcpPort } = options.listen
+  const listen = [listenAddress(host, wsPort, 'ws')]
+  if (tcpPort !== null) listen.push(listenAddress(host, tcpPort, 'tcp'))
+  const gater: ConnectionGater = {
+    // libp2p's default refuses private addresses in some places; ours are checked in addresses.ts.
+    denyDialMultiaddr: () => false,
+    denyInboundConnection: (connection: MultiaddrConnection) => !parts.mayConnectFrom(connection.remoteAddr.toString()),
+    denyInboundEncryptedConnection: (peerId: PeerId) => !parts.mayConnect(peerId),
+    denyOutboundEncryptedConnection: (peerId: PeerId) => !parts.mayConnect(peerId)
+  }
+  return await createLibp2p({
+    start: false,
+    privateKey: parts.privateKey,
+    datastore: parts.datastore,
+    addresses: { listen, ...(options.announce?.length ? { announce: options.announce } : {}) },
+    nodeInfo: { name: 'hp-p2p', version: options.agentVersion, userAgent: options.agentVersion },
+    transports: [webSockets(), tcp({ maxConnections: limits.maxConnections + limits.maxPendingConnections })],
+    connectionEncrypters: [noise()],
+    streamMuxers: [yamux()],
+    connectionGater: gater,
+    connectionManager: {
+      maxConnections: limits.maxConnections,
+      maxIncomingPendingConnections: limits.maxPendingConnections,
+      inboundConnectionThreshold: limits.inboundConnectionsPerSecond,
+      inboundUpgradeTimeout: limits.upgradeTimeoutMs,
+      maxParallelDials: limits.maxParallelDials,
+      dialTimeout: limits.dialTimeoutMs,
+      addressDialTimeout: limits.dialTimeoutMs,
+      outboundStreamProtocolNegotiationTimeout: 3000,
+      inboundStreamProtocolNegotiationTimeout: 5000,
+      reconnectRetries: 0
+    },
+    // It would abort connections whose ping fails, which under load is every connection; peers.ts finds dead peers.
+    connectionMonitor: { enabled: false },
+    services: { identify: identify(), ping: ping(), pubsub: parts.pubsub }
+  })
+}
+
+interface WsListener {
+  server?: NetServer
+  http?: NetServer
+  wsServer?: WebSocketServer
+}
+
+/**
+ * Bounds what @libp2p/websockets leaves open: the size of a WebSocket message, and the time of a socket that never
+ * asks for an upgrade, which would also keep the listener from closing. Returns a function that ends such sockets.
+ */
+export function hardenListeners(node: HotPocketLibp2p, limits: NetworkLimits): () => void {
+  const waiting = new Map<Socket, NodeJS.Timeout>()
+  const release = (socket: Socket): void => {
+    clearTimeout(waiting.get(socket))
+    waiting.delete(socket)
+  }
+  const { transportManager } = (
+    node as unknown as { components: { transportManager: { getListeners(): WsListener[] } } }
+  ).components
+  for (const listener of transportManager.getListeners()) {
+    if (listener.wsServer === undefined || listener.server === undefined) continue
+    listener.wsServer.options.maxPayload = MAX_WEBSOCKET_MESSAGE_BYTES
+    listener.server.maxConnections = limits.maxConnections + limits.maxPendingConnections
+    listener.server.on('connection', (socket: Socket) => {
+      waiting.set(
+        socket,
+        setTimeout(() => socket.destroy(), limits.upgradeTimeoutMs)
+      )
+      socket.on('error', () => socket.destroy())
+      socket.once('close', () => release(socket))
+    })
+    listener.http?.on('upgrade', (request: { socket: Socket }) => release(request.socket))
+  }
+  return () => {
+    for (const [socket, timer] of waiting) {
+      clearTimeout(timer)
+      socket.destroy()
+    }
+    waiting.clear()
+  }
+}
+
+/** Throws NetworkError 'port-in-use' or 'listen-failed', naming host and port. */
+export async function checkPort(host: string, port: number): Promise<void> {
+  if (port === 0) return
+  const server = createServer()
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen({ host, port, exclusive: true }, resolve)
+    })
+  } catch (error) {
+    const { code } = error as { code?: string }
+    if (code === 'EADDRINUSE') {
+      throw new NetworkError('port-in-use', `port ${port} on ${host} is in use by another process`, { host, port })
+    }
+    const words = code === 'EADDRNOTAVAIL' ? 'the address is not of this machine' : String(code ?? error)
+    throw new NetworkError('listen-failed', `cannot listen on ${host} port ${port}: ${words}`, {
+      host,
+      port,
+      cause: error
+    })
+  }
+  await new Promise<void>((resolve) => server.close(() => resolve()))
+}
