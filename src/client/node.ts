@@ -35,6 +35,7 @@ export type HotPocketClient = WebClient
 /** The client of ./client.ts with the parts of Node as its defaults. */
 export const HotPocketClient = {
   connect(urls: string | string[], options: ClientOptions = {}): Promise<HotPocketClient> {
-    return WebClient.connect(urls, { openWebSocket: wsOpener(), keyTools: nodeKeyTools, ...options })
+    const openWebSocket = options.openWebSocket ?? wsOpener()
+    return WebClient.connect(urls, { ...options, openWebSocket, keyTools: options.keyTools ?? nodeKeyTools })
   }
 }

@@ -223,7 +223,7 @@ describe('what is not a WebSocket', () => {
   })
 
   it('is cut when it is garbage or says nothing, and harms nobody', async () => {
-    const { server, url } = await start({ limits: { handshakeMs: 100 } })
+    const { server, url } = await start({ limits: { handshakeMs: 1_000 } })
     const port = server.address()?.port as number
     const closes = ['', '\x16\x03\x01\x02\x00garbage\r\n\r\n', 'GET / HTTP/1.1\r\n'].map(
       (text) =>

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { pino } from 'pino'
+import { vi } from 'vitest'
 import { WebSocket } from 'ws'
 import { createKeyPair, type KeyPair, Signer } from '../../../src/crypto/index.js'
 import {
@@ -9,6 +10,9 @@ import {
   UserServer,
   type UserServerOptions
 } from '../../../src/users/index.js'
+
+// For slow machines; every test waits for events.
+vi.setConfig({ testTimeout: 30_000 })
 
 export const NETWORK_ID = '0f'.repeat(32)
 
