@@ -88,6 +88,10 @@ export class LedgerTable {
     return config
   }
 
+  forgetConfig(hash: Hash): void {
+    this.#configs.delete(hash)
+  }
+
   async outputs(seq: number): Promise<UserOutput[] | null> {
     const bytes = await this.#db.get(KEYS.outputs(seq))
     return bytes === null ? null : this.#reading(`outputs of ledger ${seq}`, () => decodeOutputList(bytes))

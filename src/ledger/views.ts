@@ -1,5 +1,6 @@
 import type { Hash, Ledger, PublicKey } from '../consensus/types.js'
-import type { LedgerStore, StoredLedger } from './store.js'
+import type { StoredLedger } from './reader.js'
+import type { LedgerStore } from './store.js'
 
 /** One line of `ledger ls`; plain JSON. */
 export interface LedgerSummary {

@@ -1,0 +1,175 @@
+import type {
+  Certificate,
+  ConsensusConfig,
+  Genesis,
+  Hash,
+  Ledger,
+  LedgerHeader,
+  PublicKey,
+  UserOutput
+} from '../consensus/types.js'
+import type { LedgerLink } from './check.js'
+import type { LedgerDb } from './db.js'
+import { LedgerStoreError } from './errors.js'
+import { KEYS } from './keys.js'
+import type { Chain } from './start.js'
+import type { LedgerEntry, LedgerTable } from './table.js'
+
+export interface StoredLedger {
+  ledger: Ledger
+  /** null for the genesis ledger, which needs none. */
+  certificate: Certificate | null
+}
+
+/** What `records` reads at once for a caller that names no limit. */
+const RECORDS_BYTES = 8 * 1024 * 1024
+
+/**
+ * The reading half of the store. Answers are null for what is not stored; LedgerStoreError 'damaged' is thrown for what
+ * contradicts itself.
+ */
+export abstract class LedgerReader {
+  protected readonly db: LedgerDb
+  protected readonly table: LedgerTable
+  /** null before there is a genesis. */
+  protected chain: Chain | null = null
+
+  protected constructor(db: LedgerDb, table: LedgerTable) {
+    this.db = db
+    this.table = table
+  }
+
+  getGenesis(): Genesis | null {
+    return this.chain?.genesis ?? null
+  }
+
+  /** Ledgers that were dropped at this start because their files were damaged, or null. */
+  repaired(): Chain['repaired'] {
+    return this.chain?.repaired ?? null
+  }
+
+  /** The newest ledger; after putGenesis there always is one. @throws LedgerStoreError 'missing' before it */
+  tip(): { seq: number; hash: Hash } {
+    const { header, hash } = this.started().tip
+    return { seq: header.seq, hash }
+  }
+
+  /** seq of the oldest ledger that can be read in full, the genesis apart; tip + 1 when there is none. */
+  first(): number {
+    return this.started().bounds.first
+  }
+
+  async get(seq: number): Promise<StoredLedger | null> {
+    const { genesisLedger: zero, bounds } = this.started()
+    if (seq === 0) return { ledger: zero, certificate: null }
+    const entry = await this.#entry(seq)
+    if (entry === null || seq < bounds.first) return null
+    try {
+      const indexed = await this.table.seqOf(entry.hash)
+      if (indexed !== seq) throw this.table.damaged(`ledger ${seq}`, 'its hash is not in the hash index')
+      return { ledger: await this.table.body(entry), certificate: entry.certificate(await this.#unlOf(seq)) }
+    } catch (error) {
+      // Pruned between the two reads.
+      if (seq < this.started().bounds.first) return null
+      throw error
+    }
+  }
+
+  async getByHash(hash: Hash): Promise<StoredLedger | null> {
+    const seq = await this.seqOf(hash)
+    return seq === null ? null : await this.get(seq)
+  }
+
+  /** seq of the ledger with this hash. */
+  async seqOf(hash: Hash): Promise<number | null> {
+    const seq = await this.table.seqOf(hash)
+    if (seq === null || seq === 0) return seq
+    const entry = await this.#entry(seq)
+    if (entry !== null && entry.hash !== hash)
+      throw this.table.damaged(`ledger ${seq}`, 'the hash index contradicts it')
+    return entry === null ? null : seq
+  }
+
+  /** Header of a ledger, also of the genesis and of the base, i.e. the one before `first()`. */
+  async header(seq: number): Promise<LedgerHeader | null> {
+    return (await this.link(seq))?.header ?? null
+  }
+
+  /** Header and hash of a ledger, also of the genesis and of the base. */
+  async link(seq: number): Promise<LedgerLink | null> {
+    if (seq === 0) return this.started().genesisLedger
+    const entry = await this.#entry(seq)
+    return entry === null ? null : { header: entry.header, hash: entry.hash }
+  }
+
+  /** Certificate of a ledger, also of the base; null for the genesis. */
+  async certificate(seq: number): Promise<Certificate | null> {
+    const entry = seq === 0 ? null : await this.#entry(seq)
+    return entry === null ? null : entry.certificate(await this.#unlOf(seq))
+  }
+
+  /**
+   * Exact bytes of the records from..toInclusive that are stored, one at a time in order, ending early once `maxBytes`
+   * are reached (the first record comes whatever its size) or at the first one that is not stored.
+   */
+  async *records(
+    from: number,
+    toInclusive: number,
+    { maxBytes = RECORDS_BYTES }: { maxBytes?: number } = {}
+  ): AsyncGenerator<Uint8Array> {
+    let sent = 0
+    for (let seq = Math.max(from, 1); seq <= Math.min(toInclusive, this.tip().seq); seq++) {
+      const bytes = await this.table.record(seq)
+      // What was pruned while it was read may lack its inputs.
+      if (seq < this.first()) return
+      if (bytes === null || (sent > 0 && sent + bytes.length > maxBytes)) return
+      sent += bytes.length
+      yield bytes
+    }
+  }
+
+  async getConfig(hash: Hash): Promise<ConsensusConfig | null> {
+    const { genesis, genesisLedger: zero } = this.started()
+    return hash === zero.header.result.configHash ? genesis.config : await this.table.config(hash)
+  }
+
+  /** The config in force for ledger `seq` (agreed by seq - 1), up to tip + 1; null when it is pruned or ahead. */
+  async configAt(seq: number): Promise<ConsensusConfig | null> {
+    const { genesis, bounds } = this.started()
+    if (seq <= 1) return genesis.config
+    if (seq === bounds.first - 1) return await this.getConfig(bounds.baseConfigHash)
+    const previous = await this.header(seq - 1)
+    return previous === null ? null : await this.getConfig(previous.result.configHash)
+  }
+
+  /** null when the outputs of `seq` were never put, or are pruned. */
+  async getOutputs(seq: number): Promise<UserOutput[] | null> {
+    return await this.table.outputs(seq)
+  }
+
+  async getMeta(name: string): Promise<Uint8Array | null> {
+    return await this.db.get(KEYS.meta(name))
+  }
+
+  async #entry(seq: number): Promise<LedgerEntry | null> {
+    if (!Number.isSafeInteger(seq) || seq < 1 || seq > this.started().tip.header.seq) return null
+    return await this.table.entry(seq)
+  }
+
+  async #unlOf(seq: number): Promise<PublicKey[]> {
+    const config = await this.configAt(seq)
+    if (config === null) throw this.table.damaged(`ledger ${seq}`, 'the config in force for it is missing')
+    return config.unl
+  }
+
+  protected async configOf(hash: Hash): Promise<ConsensusConfig> {
+    const config = await this.getConfig(hash)
+    if (config === null) throw this.table.damaged(`config ${hash}`, 'it is missing')
+    return config
+  }
+
+  protected started(): Chain {
+    if (this.chain === null) throw new LedgerStoreError('missing', `The ledger store ${this.db.path} has no genesis.`)
+    return this.chain
+  }
+}
