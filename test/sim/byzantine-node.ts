@@ -1,0 +1,231 @@
+import { tipOf } from '../../src/consensus/close-ledger.js'
+import type { Candidate, Hash, Ledger, Proposal, PublicKey, Vote, VoteSet } from '../../src/consensus/types.js'
+import { blake3Hex } from '../../src/crypto/index.js'
+import { proposalHash } from './honest-node.js'
+import { type ClosedLedger, type Message, type Peer, SIGNATURE } from './messages.js'
+import type { World } from './world.js'
+
+/** How one Byzantine node lies; each is a probability for each occasion. */
+interface Habits {
+  /** Tells a voter that its vote is ours too: everyone is confirmed in what it believes. */
+  echo: number
+  voteForAll: number
+  voteNil: number
+  voteRandom: number
+  propose: number
+  equivocate: number
+  falseResult: number
+  coordinate: number
+  replay: number
+  serve: number
+}
+
+const RECENT_MAX = 300
+
+/**
+ * A node that does what it likes with its own key: contradicts itself in proposals, votes and candidates, tells each
+ * node another thing, says nothing, repeats old messages. It cannot sign for others. Outside the UNL: a stranger.
+ */
+export class ByzantineNode implements Peer {
+  readonly index: number
+  readonly key: PublicKey
+  readonly up = true
+  readonly #world: World
+  readonly #habits: Habits
+  readonly #recent: Message[] = []
+  #seq = 0
+  #proposals = new Map<Hash, Proposal>()
+  #prevotes: Vote[] = []
+  readonly #done = new Set<string>()
+
+  constructor(world: World, index: number, key: PublicKey) {
+    this.#world = world
+    this.index = index
+    this.key = key
+    const draw = () => world.random.pick([0, 0.1, 0.5, 1])
+    this.#habits = {
+      echo: draw(),
+      voteForAll: draw(),
+      voteNil: draw() / 4,
+      voteRandom: draw() / 4,
+      propose: draw(),
+      equivocate: draw(),
+      falseResult: draw(),
+      coordinate: draw(),
+      replay: draw() / 10,
+      serve: draw()
+    }
+  }
+
+  start(): void {}
+
+  receive(message: Message, from: number): void {
+    if (this.#world.isByzantine(from)) return
+    const { random } = this.#world
+    if (this.#recent.length < RECENT_MAX) this.#recent.push(message)
+    else this.#recent[random.between(0, RECENT_MAX - 1)] = message
+    if (random.chance(this.#habits.replay))
+      this.#tell(random.between(0, this.#world.peers.length - 1), random.pick(this.#recent))
+    if (message.type === 'proposal') this.#onProposal(message.proposal)
+    else if (message.type === 'vote') this.#onVote(message.vote, from)
+  }
+
+  serveProposal(hash: Hash): Proposal | null {
+    if (!this.#world.random.chance(this.#habits.serve)) return null
+    return this.#proposals.get(hash) ?? null
+  }
+
+  /** True ledgers under certificates that prove nothing. */
+  serveLedgers(afterSeq: number): ClosedLedger[] {
+    const { random, checks } = this.#world
+    const true1 = checks.closedAt(afterSeq + 1)
+    if (true1 === undefined || !random.chance(this.#habits.serve)) return []
+    const { ledger, certificate } = true1
+    const forged: Ledger = { ...ledger, hash: blake3Hex(Buffer.from(`forged ${random.fraction()}`)) }
+    const first = certificate.signatures[0]!
+    const repeated = certificate.signatures.map(() => first)
+    return random.chance(0.5)
+      ? [{ ledger: forged, certificate: { ...certificate, hash: forged.hash } }]
+      : [{ ledger, certificate: { ...certificate, signatures: repeated } }]
+  }
+
+  #tell(to: number, message: Message): void {
+    if (to !== this.index && !this.#world.isByzantine(to)) this.#world.network.send(this.index, to, message)
+  }
+
+  #tellSome(message: Message, share: number): void {
+    for (const { index } of this.#world.peers) if (this.#world.random.chance(share)) this.#tell(index, message)
+  }
+
+  #once(key: string): boolean {
+    if (this.#done.has(key)) return false
+    this.#done.add(key)
+    return true
+  }
+
+  #enterSeq(seq: number): void {
+    if (seq <= this.#seq) return
+    this.#seq = seq
+    this.#proposals = new Map()
+    this.#prevotes = []
+    this.#done.clear()
+  }
+
+  #onProposal(heard: Proposal): void {
+    this.#enterSeq(heard.seq)
+    if (heard.seq !== this.#seq) return
+    this.#proposals.set(heard.hash, heard)
+    const { random } = this.#world
+    if (!this.#once('propose') || !random.chance(this.#habits.propose)) return
+    const variants = random.chance(this.#habits.equivocate) ? random.between(2, 3) : 1
+    for (let variant = 0; variant < variants; variant++) {
+      const proposal = this.#makeProposal(heard)
+      this.#proposals.set(proposal.hash, proposal)
+      const later = random.chance(0.3) ? random.fraction() * 2000 : 0
+      const share = variants === 1 ? random.pick([0.5, 1]) : 0.5
+      this.#world.clock.schedule(later, () => this.#tellSome({ type: 'proposal', proposal }, share))
+    }
+  }
+
+  #makeProposal(heard: Proposal): Proposal {
+    const { random, signatures } = this.#world
+    const user = blake3Hex(Buffer.from(`user 0 of ${this.index}`))
+    const inputs = Array.from({ length: random.between(0, 3) }, () => ({
+      user,
+      id: blake3Hex(Buffer.from(`lie ${random.between(0, 20)} of ${this.index}`)),
+      content: new Uint8Array(5)
+    }))
+    const falsely = random.chance(this.#habits.falseResult)
+    const unsigned = {
+      validator: this.key,
+      seq: heard.seq,
+      lcl: heard.lcl,
+      timeMs: random.pick([0, heard.timeMs, heard.timeMs + 1, heard.timeMs * 10]),
+      result: falsely ? { ...heard.result, stateRoot: blake3Hex(Buffer.from('false')) } : heard.result,
+      users: [{ key: user, proof: { expiryMs: 0, nonce: new Uint8Array(16), signature: SIGNATURE } }],
+      inputs
+    }
+    return signatures.signProposal({ ...unsigned, hash: proposalHash(unsigned) })
+  }
+
+  #onVote(heard: Vote, from: number): void {
+    this.#enterSeq(heard.seq)
+    if (heard.seq !== this.#seq) return
+    const { random } = this.#world
+    if (heard.kind === 'prevote' && heard.hash !== null && this.#prevotes.length < RECENT_MAX)
+      this.#prevotes.push(heard)
+    if (random.chance(this.#habits.echo)) this.#tell(from, this.#makeVote(heard, heard.hash))
+    const key = `${heard.attempt} ${heard.kind}`
+    if (random.chance(this.#habits.voteForAll) && this.#once(`${key} ${heard.hash}`)) {
+      this.#tellSome(this.#makeVote(heard, heard.hash), random.pick([0.3, 0.7, 1]))
+    }
+    if (random.chance(this.#habits.voteNil) && this.#once(`${key} nil`))
+      this.#tellSome(this.#makeVote(heard, null), 0.5)
+    if (random.chance(this.#habits.voteRandom)) {
+      const about = random.pick([...this.#prevotes, heard])
+      const attempt = Math.max(0, heard.attempt + random.pick([-1, 0, 0, 1, 2, 50]))
+      this.#tellSome(this.#makeVote({ ...heard, attempt, proposals: about.proposals }, about.hash), 0.5)
+    }
+    for (const attempt of [heard.attempt, heard.attempt + 1]) {
+      if (attempt > 0 && random.chance(this.#habits.coordinate) && this.#once(`coordinate ${attempt}`))
+        this.#coordinate(attempt)
+    }
+  }
+
+  #makeVote({ seq, attempt, kind, proposals }: Vote, hash: Hash | null): Message {
+    const vote = { validator: this.key, seq, attempt, kind, hash, proposals: hash === null ? [] : proposals }
+    return { type: 'vote', vote: this.#world.signatures.signVote(vote) }
+  }
+
+  /** Other candidates for others: true ones, wrong hashes, prevotes that do not belong to them or are too few. */
+  #coordinate(attempt: number): void {
+    const { random, peers } = this.#world
+    const candidates = [this.#makeCandidate(attempt), this.#makeCandidate(attempt)]
+    for (const { index } of peers) {
+      const candidate = random.pick([...candidates, null])
+      if (candidate !== null) this.#tell(index, { type: 'candidate', candidate })
+    }
+  }
+
+  #makeCandidate(attempt: number): Candidate | null {
+    const { random, profile, core, checks, signatures } = this.#world
+    const held = random.shuffle([...this.#proposals.values()])
+    const size = random.between(Math.min(held.length, profile.quorum), held.length)
+    const chosen = held.slice(0, size)
+    const distinct = chosen.filter((one, at) => chosen.findIndex(({ validator }) => validator === one.validator) === at)
+    const previous = checks.closedAt(this.#seq - 1)?.ledger ?? this.#world.genesis
+    if (distinct.length === 0 || previous.header.seq !== this.#seq - 1) return null
+    const proposals = random.chance(0.2) ? chosen : distinct
+    const ledger = core.closeLedger(tipOf(previous), distinct, profile.config.ledgerInputBytes)
+    const hash = random.chance(0.2) ? blake3Hex(Buffer.from(`wrong ${random.fraction()}`)) : ledger.hash
+    const prevotes = random.chance(0.5) ? this.#makePrevotes(hash, attempt) : null
+    const about =
+      prevotes !== null && random.chance(0.7) ? this.#prevotes.find((vote) => vote.hash === prevotes.hash) : undefined
+    return signatures.signCandidate({
+      validator: this.key,
+      seq: this.#seq,
+      attempt,
+      hash: about?.hash ?? hash,
+      proposals: about?.proposals ?? proposals.map((proposal) => proposal.hash),
+      prevotes
+    })
+  }
+
+  /** Prevotes of others as they are, with our own, but short of a quorum, repeated, or for another ledger. */
+  #makePrevotes(hash: Hash, attempt: number): VoteSet | null {
+    const { random, profile, signatures } = this.#world
+    const basis = this.#prevotes.length > 0 ? random.pick(this.#prevotes) : null
+    if (basis === null || basis.hash === null) return null
+    const same = this.#prevotes.filter((vote) => vote.attempt === basis.attempt && vote.hash === basis.hash)
+    const own = signatures.signVote({ ...basis, validator: this.key })
+    const signers = [...new Set([...same, own].map(({ validator }) => validator))]
+    if (random.chance(0.5)) while (signers.length < profile.quorum) signers.push(this.key)
+    const claimed = random.chance(0.2) ? attempt - 1 : basis.attempt
+    return {
+      seq: this.#seq,
+      attempt: claimed,
+      hash: random.chance(0.2) ? hash : basis.hash,
+      signatures: signers.map((validator) => ({ validator, signature: SIGNATURE }))
+    }
+  }
+}

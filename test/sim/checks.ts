@@ -1,0 +1,153 @@
+import type { Lock } from '../../src/consensus/events.js'
+import type { ExecutionResult, Hash, Proposal, PublicKey, Vote } from '../../src/consensus/types.js'
+import type { ClosedLedger, Signatures } from './messages.js'
+import type { Profile } from './profile.js'
+
+export type ViolationKind =
+  | 'fork'
+  | 'double-vote'
+  | 'double-proposal'
+  | 'certificate'
+  | 'precommit'
+  | 'input-twice'
+  | 'result'
+  | 'chain'
+  | 'no-progress'
+  | 'crash'
+
+/** An invariant that does not hold. */
+export class Violation extends Error {
+  readonly kind: ViolationKind
+  constructor(kind: ViolationKind, message: string) {
+    super(message)
+    this.kind = kind
+  }
+}
+
+/** What must hold whatever the network does, over the whole run and across restarts. */
+export class Checks {
+  readonly #profile: Profile
+  readonly #members: Set<PublicKey>
+  readonly #signatures: Signatures
+  /** Users of Byzantine nodes: whoever serves a user can send its inputs again. */
+  readonly #lyingUsers: Set<PublicKey>
+  readonly #closed = new Map<number, ClosedLedger>()
+  readonly #votes = new Map<string, Hash | null>()
+  readonly #proposals = new Map<string, Hash>()
+  readonly #executed = new Set<Hash>()
+  readonly #results = new Map<number, ExecutionResult>()
+
+  constructor(profile: Profile, signatures: Signatures, lyingUsers: Set<PublicKey>) {
+    this.#profile = profile
+    this.#members = new Set(profile.config.unl)
+    this.#signatures = signatures
+    this.#lyingUsers = lyingUsers
+  }
+
+  get ledgers(): number {
+    return this.#closed.size
+  }
+
+  /** An honest validator signs a vote. */
+  voteSigned(vote: Vote, lock: Lock | null): void {
+    const key = `${vote.validator} ${vote.seq} ${vote.attempt} ${vote.kind}`
+    const before = this.#votes.get(key)
+    if (before !== undefined && before !== vote.hash) {
+      throw new Violation('double-vote', `${describe(vote)} after ${vote.kind} ${short(before)} in the same attempt`)
+    }
+    this.#votes.set(key, vote.hash)
+    if (vote.kind === 'prevote' || vote.hash === null) return
+    if (lock?.ledger.hash !== vote.hash) throw new Violation('precommit', `${describe(vote)} without its content`)
+    const problem = this.#findVotesProblem(lock.prevotes, 'prevote')
+    if (problem !== null || lock.attempt !== vote.attempt || lock.prevotes.attempt !== vote.attempt) {
+      throw new Violation('precommit', `${describe(vote)} without a quorum of prevotes: ${problem}`)
+    }
+  }
+
+  /** An honest validator signs a proposal. */
+  proposalSigned(proposal: Proposal): void {
+    const key = `${proposal.validator} ${proposal.seq}`
+    const before = this.#proposals.get(key)
+    if (before !== undefined && before !== proposal.hash) {
+      throw new Violation('double-proposal', `${short(proposal.validator)} made two proposals for ${proposal.seq}`)
+    }
+    this.#proposals.set(key, proposal.hash)
+  }
+
+  /** An honest node persists a ledger. @returns true when it is the first to close it */
+  ledgerClosed(node: number, { ledger, certificate }: ClosedLedger): boolean {
+    const { seq } = ledger.header
+    const problem = this.findCertificateProblem({ ledger, certificate })
+    if (problem !== null) throw new Violation('certificate', `node ${node} closed ledger ${seq}: ${problem}`)
+    const first = this.#closed.get(seq)
+    if (first === undefined) {
+      this.#checkFirst({ ledger, certificate })
+      this.#closed.set(seq, { ledger, certificate })
+    } else if (first.ledger.hash !== ledger.hash) {
+      throw new Violation(
+        'fork',
+        `node ${node} closed ledger ${seq} as ${short(ledger.hash)} in attempt ${certificate.attempt}, ` +
+          `another as ${short(first.ledger.hash)} in attempt ${first.certificate.attempt}`
+      )
+    }
+    return first === undefined
+  }
+
+  closedAt(seq: number): ClosedLedger | undefined {
+    return this.#closed.get(seq)
+  }
+
+  /** The result that every honest node with a deterministic contract gets for a ledger. */
+  expectResult(seq: number, result: ExecutionResult): void {
+    this.#results.set(seq, result)
+  }
+
+  findCertificateProblem({ ledger, certificate }: ClosedLedger): string | null {
+    if (certificate.hash !== ledger.hash) return 'its certificate is for another ledger'
+    if (certificate.seq !== ledger.header.seq) return 'its certificate is for another seq'
+    return this.#findVotesProblem(certificate, 'precommit')
+  }
+
+  #findVotesProblem(votes: ClosedLedger['certificate'], kind: Vote['kind']): string | null {
+    const { seq, attempt, hash, signatures } = votes
+    const signers = new Set(signatures.map(({ validator }) => validator))
+    if (signers.size !== signatures.length) return 'a validator is counted twice'
+    if (signers.size < this.#profile.quorum) return `${signers.size} votes, the quorum is ${this.#profile.quorum}`
+    for (const signer of signers) {
+      if (!this.#members.has(signer)) return `${short(signer)} is not in the UNL`
+      if (!this.#signatures.isVoteSigned(signer, seq, attempt, kind, hash)) return `${short(signer)} did not sign`
+    }
+    return null
+  }
+
+  #checkFirst({ ledger }: ClosedLedger): void {
+    const { seq, prevHash, result } = ledger.header
+    const previous = this.#closed.get(seq - 1)
+    if (previous !== undefined && previous.ledger.hash !== prevHash) {
+      throw new Violation('chain', `ledger ${seq} does not follow the ledger before it`)
+    }
+    for (const { id, user } of ledger.inputs) {
+      if (this.#executed.has(id) && !this.#lyingUsers.has(user)) {
+        throw new Violation('input-twice', `input ${short(id)} is executed again in ledger ${seq}`)
+      }
+      this.#executed.add(id)
+    }
+    const { differingRate, byzantine, n, quorum } = this.#profile
+    const expected = this.#results.get(seq - 1)
+    if (differingRate > 0 || byzantine > n - quorum || expected === undefined) return
+    if (result.status !== expected.status || result.stateRoot !== expected.stateRoot) {
+      throw new Violation(
+        'result',
+        `ledger ${seq} agrees on ${result.status} ${short(result.stateRoot)}, not the true result`
+      )
+    }
+  }
+}
+
+export function short(hash: Hash | null): string {
+  return hash === null ? 'nil' : hash.slice(0, 8)
+}
+
+function describe(vote: Vote): string {
+  return `${short(vote.validator)} signs ${vote.kind} ${short(vote.hash)} of ledger ${vote.seq} attempt ${vote.attempt}`
+}

@@ -1,0 +1,92 @@
+import type { ConsensusConfig, PublicKey } from '../../src/consensus/types.js'
+import { blake3Hex } from '../../src/crypto/index.js'
+import type { Random } from './random.js'
+
+/** What one seed draws: the network, its faults and how long they last. */
+export interface Profile {
+  n: number
+  quorum: number
+  byzantine: number
+  observers: number
+  /** Nodes that are not in the UNL and vote all the same. */
+  strangers: number
+  config: ConsensusConfig
+  lossRate: number
+  precommitLossRate: number
+  proposalLossRate: number
+  duplicateRate: number
+  delayMs: number
+  /** A new partition about this often; 0 for none. */
+  partitionEveryMs: number
+  /** Probability of a crash at each boundary between two effects, and within one. */
+  crashRate: number
+  downMs: number
+  /** Cuts off the node that closes a ledger first and crashes others: what tells a fork from luck. */
+  forkHunt: boolean
+  slowNodes: number
+  slowExecutionMs: number
+  executionMs: number
+  /** Probability that a node's execution differs from the others'. */
+  differingRate: number
+  failingRate: number
+  inputEveryMs: number
+  faultMs: number
+  faultLedgers: number
+}
+
+/** Kept apart from the code under test on purpose: it is what that is checked against. */
+export function expectedQuorum(n: number, threshold: number): number {
+  let q = 1
+  while (3 * q <= 2 * n || 100 * q < threshold * n) q++
+  return q
+}
+
+export function keyOf(name: string): PublicKey {
+  return blake3Hex(Buffer.from(`key of ${name}`))
+}
+
+export function drawProfile(random: Random): Profile {
+  const n = random.pick([1, 2, 3, 4, 4, 4, 4, 5, 6, 7, 7, 8, 9, 10])
+  const threshold = random.pick([67, 67, 67, 70, 75, 80, 90, 100])
+  const quorum = expectedQuorum(n, threshold)
+  const safe = 2 * quorum - n - 1
+  const byzantineMax = random.chance(0.75) ? Math.min(safe, n - quorum) : safe
+  const byzantine = random.chance(0.5) ? random.between(0, byzantineMax) : 0
+  const strangers = random.chance(0.2) ? 1 : 0
+  const unl = Array.from({ length: n }, (_, index) => keyOf(`node ${index}`)).sort()
+  return {
+    n,
+    quorum,
+    byzantine,
+    observers: random.chance(0.2) ? 1 : 0,
+    strangers,
+    config: {
+      unl,
+      threshold,
+      roundtimeMs: random.pick([50, 200, 1000]),
+      minRoundtimeMs: random.pick([0, 0, 20, 50]),
+      ledgerInputBytes: random.pick([20, 200, 10_000]),
+      userOutputBytes: 1000,
+      ledgerOutputBytes: 1000,
+      nplBytes: 1000,
+      execTimeoutMs: 1000
+    },
+    lossRate: random.pick([0, 0.01, 0.05, 0.2, 0.4]),
+    precommitLossRate: random.pick([0, 0, 0.3, 0.6, 0.8]),
+    proposalLossRate: random.pick([0, 0, 0.2, 0.5]),
+    duplicateRate: random.pick([0, 0, 0.05, 0.3]),
+    delayMs: random.pick([2, 10, 50, 200, 1500]),
+    partitionEveryMs: random.pick([0, 500, 2000, 5000]),
+    crashRate: random.pick([0, 0, 0.0005, 0.003, 0.015]),
+    downMs: random.pick([10, 1000, 5000]),
+    forkHunt: random.chance(0.5),
+    slowNodes: random.chance(0.3) ? random.between(1, Math.max(1, n - quorum)) : 0,
+    slowExecutionMs: random.pick([300, 900, 3000]),
+    executionMs: random.pick([0, 2, 20]),
+    differingRate: random.chance(0.2) ? random.pick([0.02, 0.3]) : 0,
+    failingRate: random.chance(0.2) ? 0.1 : 0,
+    inputEveryMs: random.pick([20, 200, 2000]),
+    faultMs: random.between(5_000, 60_000),
+    faultLedgers: random.between(3, 25)
+  }
+}

@@ -1,0 +1,214 @@
+import { genesisLedger } from '../../src/codec/ledger.js'
+import type { closeLedger } from '../../src/consensus/close-ledger.js'
+import type { Consensus } from '../../src/consensus/consensus.js'
+import { DEFAULT_TIMEOUTS } from '../../src/consensus/events.js'
+import type { Ledger, PublicKey } from '../../src/consensus/types.js'
+import { blake3Hex } from '../../src/crypto/index.js'
+import { ByzantineNode } from './byzantine-node.js'
+import { Checks, Violation, type ViolationKind } from './checks.js'
+import { Clock } from './clock.js'
+import { executeTruly } from './execution.js'
+import { HonestNode } from './honest-node.js'
+import { type ClosedLedger, type Peer, Signatures } from './messages.js'
+import { Network } from './network.js'
+import { drawProfile, keyOf, type Profile } from './profile.js'
+import { Random } from './random.js'
+import { Trace } from './trace.js'
+
+/** The code under test: the real core, or a mutant of it. */
+export interface Core {
+  Consensus: typeof Consensus
+  closeLedger: typeof closeLedger
+}
+
+export interface Outcome {
+  seed: number
+  traceHash: string
+  violation: { kind: ViolationKind; message: string } | null
+  profile: Profile
+  ledgers: number
+  /** Highest attempt in which a ledger was closed. */
+  attemptMax: number
+  /** Virtual time from the end of the faults to the last ledger that had to be closed; null when not asked for. */
+  healingMs: number | null
+  lines: string[]
+}
+
+/** Ledgers that must be closed after the faults. */
+const LEDGERS_AFTER = 4
+
+/** One run: a network of nodes drawn from a seed, its faults, its healing. */
+export class World {
+  readonly core: Core
+  readonly random: Random
+  readonly clock = new Clock()
+  readonly profile: Profile
+  readonly timeouts = DEFAULT_TIMEOUTS
+  readonly signatures = new Signatures()
+  readonly checks: Checks
+  readonly trace: Trace
+  readonly network: Network
+  readonly peers: Peer[]
+  readonly genesis: Ledger
+  readonly #seed: number
+  readonly #honest: HonestNode[]
+  readonly #byzantine = new Set<number>()
+  #faults = true
+  #attemptMax = 0
+
+  constructor(core: Core, seed: number, keepLines: boolean) {
+    this.core = core
+    this.#seed = seed
+    this.random = new Random(seed)
+    this.profile = drawProfile(this.random)
+    this.trace = new Trace(keepLines)
+    const { config, n, byzantine, observers, strangers, slowNodes } = this.profile
+    this.genesis = genesisLedger({ contractId: 'sim', config, stateRoot: blake3Hex(Buffer.from('state')) })
+    const order = this.random.shuffle(Array.from({ length: n }, (_, index) => index))
+    for (const index of order.slice(0, byzantine)) this.#byzantine.add(index)
+    for (let stranger = 0; stranger < strangers; stranger++) this.#byzantine.add(n + observers + stranger)
+    const slow = new Set(order.slice(byzantine, byzantine + slowNodes))
+    this.peers = Array.from({ length: n + observers + strangers }, (_, index) => {
+      const key = keyOf(`node ${index}`)
+      return this.#byzantine.has(index)
+        ? new ByzantineNode(this, index, key)
+        : new HonestNode(this, index, key, this.genesis, slow.has(index))
+    })
+    this.#honest = this.peers.filter((peer) => peer instanceof HonestNode)
+    const lyingUsers = new Set<PublicKey>()
+    for (const index of this.#byzantine) lyingUsers.add(blake3Hex(Buffer.from(`user 0 of ${index}`)))
+    this.checks = new Checks(this.profile, this.signatures, lyingUsers)
+    this.network = new Network(this.clock, this.random, this.profile, this.peers, (to, message, from) => {
+      this.trace.fold(Math.floor(this.clock.nowMs * 1000))
+      this.trace.fold(to.index * 1000 + from)
+      to.receive(message, from)
+    })
+  }
+
+  isByzantine(index: number): boolean {
+    return this.#byzantine.has(index)
+  }
+
+  ledgerClosed(node: number, closed: ClosedLedger): void {
+    const isFirst = this.checks.ledgerClosed(node, closed)
+    if (!isFirst) return
+    const { ledger, certificate } = closed
+    this.#attemptMax = Math.max(this.#attemptMax, certificate.attempt)
+    this.checks.expectResult(ledger.header.seq, executeTruly(this, ledger))
+    if (this.#faults && this.profile.forkHunt) this.#huntFork(node)
+  }
+
+  /** What the first to close a ledger knows is kept from the others, who may crash with what they know of it. */
+  #huntFork(closer: number): void {
+    const { random } = this
+    if (random.chance(0.4)) this.network.cutOff(closer, random.between(1000, 8000))
+    if (!random.chance(0.3)) return
+    for (const node of this.#honest) {
+      if (node.index === closer || !random.chance(0.6)) continue
+      this.clock.schedule(random.fraction() * 100, () => {
+        if (this.#faults) node.crash('with the others')
+      })
+    }
+  }
+
+  run(): Outcome {
+    let violation: Outcome['violation'] = null
+    let healingMs: number | null = null
+    try {
+      this.checks.expectResult(0, executeTruly(this, this.genesis))
+      for (const peer of this.peers) this.clock.schedule(this.random.fraction() * 50, () => peer.start())
+      this.#scheduleInputs()
+      this.#schedulePartitions()
+      const { faultMs, faultLedgers } = this.profile
+      this.#runUntil(faultMs, () => this.checks.ledgers >= faultLedgers)
+      healingMs = this.#heal()
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error)
+      violation =
+        error instanceof Violation
+          ? { kind: error.kind, message }
+          : { kind: 'crash', message: error instanceof Error ? (error.stack ?? message) : message }
+    }
+    return {
+      seed: this.#seed,
+      traceHash: this.trace.hash,
+      violation,
+      profile: this.profile,
+      ledgers: this.checks.ledgers,
+      attemptMax: this.#attemptMax,
+      healingMs,
+      lines: this.trace.lines
+    }
+  }
+
+  #runUntil(untilMs: number, isDone: () => boolean): void {
+    while (!isDone() && this.clock.step(untilMs));
+  }
+
+  #scheduleInputs(): void {
+    this.clock.schedule(this.random.fraction() * this.profile.inputEveryMs, () => {
+      this.random.pick(this.#honest).addInput()
+      this.#scheduleInputs()
+    })
+  }
+
+  #schedulePartitions(): void {
+    const { partitionEveryMs } = this.profile
+    if (partitionEveryMs === 0) return
+    this.clock.schedule(this.random.fraction() * 2 * partitionEveryMs, () => {
+      if (!this.#faults) return
+      this.network.partition()
+      this.#schedulePartitions()
+    })
+  }
+
+  /** Ends the faults for a quorum of the validators, which must then close ledgers. @returns ms that it took */
+  #heal(): number | null {
+    this.#faults = false
+    const { n, quorum, byzantine } = this.profile
+    const validators = this.random.shuffle(this.#honest.filter(({ index }) => index < n))
+    if (validators.length < quorum || byzantine > n - quorum) return null
+    const healed = validators.slice(0, this.random.chance(0.5) ? quorum : validators.length)
+    const others = this.#honest.filter((node) => !healed.includes(node))
+    const othersStop = this.random.chance(0.7)
+    const startMs = this.clock.nowMs
+    const attempt = Math.max(...this.#honest.map((node) => node.attempt))
+    this.network.heal(healed.map(({ index }) => index))
+    this.trace.note(() => `healed: ${healed.map(({ index }) => index).join()}, others ${othersStop ? 'stop' : 'stay'}`)
+    for (const node of othersStop ? others : []) {
+      node.stopped = true
+      node.crash('for good')
+    }
+    for (const node of healed) {
+      node.faulty = false
+      if (!node.up) node.start()
+    }
+    const goal = this.checks.ledgers + LEDGERS_AFTER
+    const isDone = () => healed.every((node) => node.tip.seq >= goal)
+    const boundMs = this.#healingBoundMs(attempt)
+    this.#runUntil(startMs + boundMs, isDone)
+    if (!isDone()) {
+      const tips = healed.map((node) => `${node.index}: ${node.tip.seq}, attempt ${node.attempt}`).join('; ')
+      throw new Violation('no-progress', `${boundMs} ms after healing ledger ${goal} is not closed (${tips})`)
+    }
+    return this.clock.nowMs - startMs
+  }
+
+  /**
+   * A lock may bind one validator alone, whose turn to coordinate comes in n attempts at the latest; each attempt takes
+   * its three timers at most. The ledgers after the first may each meet every Byzantine coordinator in turn.
+   */
+  #healingBoundMs(attempt: number): number {
+    const { n, quorum, config, slowExecutionMs } = this.profile
+    const { proposeMs, stepMs, maxMs, resendMs } = this.timeouts
+    const attemptMs = (at: number) => 3.5 * Math.min(proposeMs + at * stepMs, maxMs)
+    const firstMs = (n + 4) * attemptMs(attempt + n + 2)
+    const nextMs = (n - quorum + 4) * attemptMs(n - quorum + 4) + config.roundtimeMs + slowExecutionMs + 2 * resendMs
+    return firstMs + LEDGERS_AFTER * nextMs + 10_000
+  }
+}
+
+/** Runs one seed. */
+export function simulate(core: Core, seed: number, keepLines = false): Outcome {
+  return new World(core, seed, keepLines).run()
+}
