@@ -53,12 +53,9 @@ export type ConsensusMessage =
   | { type: 'candidate'; candidate: CandidateMessage }
   | { type: 'evidence'; first: Signed; second: Signed }
 
-/**
- * @param unl sorted; gives the index of each signer of a candidate's prevotes
- * @param copy 0, or the count of a repeat: gossip drops bytes that it has seen
- */
-export function encodeConsensusMessage(message: ConsensusMessage, unl: readonly PublicKey[], copy = 0): Uint8Array {
-  return pb.ConsensusMessage.encode({ ...toPbMessage(message, unl), copy })
+/** @param unl sorted; gives the index of each signer of a candidate's prevotes */
+export function encodeConsensusMessage(message: ConsensusMessage, unl: readonly PublicKey[]): Uint8Array {
+  return pb.ConsensusMessage.encode(toPbMessage(message, unl))
 }
 
 function toPbMessage(message: ConsensusMessage, unl: readonly PublicKey[]): Partial<pb.ConsensusMessage> {

@@ -2378,7 +2378,6 @@ export interface ConsensusMessage {
   vote?: VoteMessage
   candidate?: CandidateMessage
   evidence?: Evidence
-  copy: number
 }
 
 export namespace ConsensusMessage {
@@ -2437,18 +2436,11 @@ export namespace ConsensusMessage {
           Evidence.codec().encode(obj.evidence, w)
         }
 
-        if ((obj.copy != null && obj.copy !== 0)) {
-          w.uint32(40)
-          w.uint32(obj.copy)
-        }
-
         if (opts.lengthDelimited !== false) {
           w.ldelim()
         }
       }, (reader, length, opts = {}) => {
-        const obj: any = {
-          copy: 0
-        }
+        const obj: any = {}
 
         const end = length == null ? reader.len : reader.pos + length
 
@@ -2478,10 +2470,6 @@ export namespace ConsensusMessage {
               obj.evidence = Evidence.codec().decode(reader, reader.uint32(), {
                 limits: opts.limits?.evidence
               })
-              break
-            }
-            case 5: {
-              obj.copy = reader.uint32()
               break
             }
             default: {
@@ -2549,13 +2537,6 @@ export namespace ConsensusMessage {
                 limits: opts.limits?.evidence
               })
 
-              break
-            }
-            case 5: {
-              yield {
-                field: `${prefix}.copy`,
-                value: reader.uint32()
-              }
               break
             }
             default: {
@@ -2684,11 +2665,6 @@ export namespace ConsensusMessage {
     value: Uint8Array<ArrayBuffer>
   }
 
-  export interface ConsensusMessageCopyFieldEvent {
-    field: '$.copy'
-    value: number
-  }
-
   export function encode (obj: Partial<ConsensusMessage>): Uint8Array<ArrayBuffer> {
     return encodeMessage(obj, ConsensusMessage.codec())
   }
@@ -2697,7 +2673,7 @@ export namespace ConsensusMessage {
     return decodeMessage(buf, ConsensusMessage.codec(), opts)
   }
 
-  export function stream (buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<ConsensusMessage>): Generator<ConsensusMessageProposalSignedPayloadFieldEvent | ConsensusMessageProposalSignedKeyFieldEvent | ConsensusMessageProposalSignedSignatureFieldEvent | ConsensusMessageProposalPartsFieldEvent | ConsensusMessageVoteSignedPayloadFieldEvent | ConsensusMessageVoteSignedKeyFieldEvent | ConsensusMessageVoteSignedSignatureFieldEvent | ConsensusMessageVoteProposalsFieldEvent | ConsensusMessageCandidateSignedPayloadFieldEvent | ConsensusMessageCandidateSignedKeyFieldEvent | ConsensusMessageCandidateSignedSignatureFieldEvent | ConsensusMessageCandidatePrevotesSeqFieldEvent | ConsensusMessageCandidatePrevotesAttemptFieldEvent | ConsensusMessageCandidatePrevotesHashFieldEvent | ConsensusMessageCandidatePrevotesSignaturesValidatorFieldEvent | ConsensusMessageCandidatePrevotesSignaturesSignatureFieldEvent | ConsensusMessageEvidenceFirstPayloadFieldEvent | ConsensusMessageEvidenceFirstKeyFieldEvent | ConsensusMessageEvidenceFirstSignatureFieldEvent | ConsensusMessageEvidenceSecondPayloadFieldEvent | ConsensusMessageEvidenceSecondKeyFieldEvent | ConsensusMessageEvidenceSecondSignatureFieldEvent | ConsensusMessageCopyFieldEvent> {
+  export function stream (buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<ConsensusMessage>): Generator<ConsensusMessageProposalSignedPayloadFieldEvent | ConsensusMessageProposalSignedKeyFieldEvent | ConsensusMessageProposalSignedSignatureFieldEvent | ConsensusMessageProposalPartsFieldEvent | ConsensusMessageVoteSignedPayloadFieldEvent | ConsensusMessageVoteSignedKeyFieldEvent | ConsensusMessageVoteSignedSignatureFieldEvent | ConsensusMessageVoteProposalsFieldEvent | ConsensusMessageCandidateSignedPayloadFieldEvent | ConsensusMessageCandidateSignedKeyFieldEvent | ConsensusMessageCandidateSignedSignatureFieldEvent | ConsensusMessageCandidatePrevotesSeqFieldEvent | ConsensusMessageCandidatePrevotesAttemptFieldEvent | ConsensusMessageCandidatePrevotesHashFieldEvent | ConsensusMessageCandidatePrevotesSignaturesValidatorFieldEvent | ConsensusMessageCandidatePrevotesSignaturesSignatureFieldEvent | ConsensusMessageEvidenceFirstPayloadFieldEvent | ConsensusMessageEvidenceFirstKeyFieldEvent | ConsensusMessageEvidenceFirstSignatureFieldEvent | ConsensusMessageEvidenceSecondPayloadFieldEvent | ConsensusMessageEvidenceSecondKeyFieldEvent | ConsensusMessageEvidenceSecondSignatureFieldEvent> {
     return streamMessage(buf, ConsensusMessage.codec(), opts)
   }
 }

@@ -1,0 +1,212 @@
+import { type FileHandle, open } from 'node:fs/promises'
+import {
+  bytesToHex,
+  CodecError,
+  decodeCanonical,
+  HASH_BYTES,
+  hexToBytes,
+  KEY_BYTES,
+  PROPOSAL_LIMITS
+} from '../codec/index.js'
+import * as pb from '../codec/pb/journal.js'
+import type { Hash, PublicKey } from '../consensus/types.js'
+import { blake3 } from '../crypto/index.js'
+
+const VERSION = 1
+/** Before each record: a mark, its length (u32, big-endian), and the first bytes of BLAKE3 over length and payload. */
+const MARK = Buffer.from('hpj1')
+const LENGTH_BYTES = 4
+const CHECKSUM_BYTES = 8
+const FRAME_BYTES = MARK.length + LENGTH_BYTES + CHECKSUM_BYTES
+/** Marks behind a broken record that are looked at: content may hold many that are none. */
+const MARKS_TRIED_MAX = 256
+/** The journal is cut back to its owner record once it is longer than this and a ledger has closed. */
+const RESET_BYTES = 4 * 1024 * 1024
+
+export type JournalRecord = pb.JournalRecord
+
+export class JournalError extends Error {
+  override readonly name = 'JournalError'
+}
+
+/** The disk under a journal: small enough to be simulated. */
+export interface JournalFile {
+  read(): Promise<Uint8Array>
+  /** Appends at the end; not yet durable. */
+  append(bytes: Uint8Array): Promise<void>
+  /** Returns once all that was appended survives a power cut. */
+  sync(): Promise<void>
+  truncate(length: number): Promise<void>
+  close(): Promise<void>
+}
+
+/** Opens (or makes, readable by its owner only) the journal file at `path`. */
+export async function openJournalFile(path: string): Promise<JournalFile> {
+  const handle: FileHandle = await open(path, 'a+', 0o600)
+  return {
+    read: () => handle.readFile(),
+    append: async (bytes) => void (await handle.appendFile(bytes)),
+    sync: () => handle.datasync(),
+    truncate: (length) => handle.truncate(length),
+    close: () => handle.close()
+  }
+}
+
+/**
+ * What this validator has said in the seq being decided, written down before it is sent, so that a node killed at any
+ * instant never says another thing. A record whose end is missing was never sent, since sending waits for the sync.
+ */
+export class Journal {
+  readonly #file: JournalFile
+  readonly #owner: Uint8Array
+  #length: number
+  /** Encoded records not yet written. */
+  #pending: Uint8Array[] = []
+
+  private constructor(file: JournalFile, owner: Uint8Array, length: number) {
+    this.#file = file
+    this.#owner = owner
+    this.#length = length
+  }
+
+  /**
+   * Reads the journal back. A torn last record is dropped.
+   *
+   * @throws JournalError when it belongs to another key or network, or is damaged before its end
+   */
+  static async open(
+    file: JournalFile,
+    networkId: Hash,
+    key: PublicKey
+  ): Promise<{ journal: Journal; records: JournalRecord[] }> {
+    const { records, length } = parseJournal(await file.read())
+    const owner = frame(
+      pb.JournalRecord.encode({
+        owner: {
+          version: VERSION,
+          networkId: hexToBytes(networkId, HASH_BYTES),
+          key: hexToBytes(key, KEY_BYTES)
+        }
+      })
+    )
+    const first = records[0]
+    if (first !== undefined) checkOwner(first, networkId, key)
+    const journal = new Journal(file, owner, length)
+    if (first === undefined) await journal.#begin()
+    else await file.truncate(length)
+    return { journal, records: records.slice(1) }
+  }
+
+  /** Adds a record; `flush` makes it durable. */
+  add(record: Partial<JournalRecord>): void {
+    this.#pending.push(frame(pb.JournalRecord.encode(record)))
+  }
+
+  /** Returns once all added records are durable. */
+  async flush(): Promise<void> {
+    if (this.#pending.length === 0) return
+    const bytes = Buffer.concat(this.#pending)
+    this.#pending = []
+    await this.#file.append(bytes)
+    await this.#file.sync()
+    this.#length += bytes.length
+  }
+
+  /** Called once a ledger is durable: what was said about it binds no more. Cheap until the journal has grown. */
+  async ledgerClosed(): Promise<void> {
+    if (this.#length > RESET_BYTES) await this.#begin()
+  }
+
+  async close(): Promise<void> {
+    await this.#file.close()
+  }
+
+  async #begin(): Promise<void> {
+    await this.#file.truncate(0)
+    await this.#file.append(this.#owner)
+    await this.#file.sync()
+    this.#length = this.#owner.length
+  }
+}
+
+function frame(payload: Uint8Array): Uint8Array {
+  const length = Buffer.alloc(LENGTH_BYTES)
+  length.writeUInt32BE(payload.length)
+  return Buffer.concat([MARK, length, checksumOf(length, payload), payload])
+}
+
+function checksumOf(length: Uint8Array, payload: Uint8Array): Buffer {
+  return blake3(Buffer.concat([length, payload])).subarray(0, CHECKSUM_BYTES)
+}
+
+function checkOwner(record: JournalRecord, networkId: Hash, key: PublicKey): void {
+  const { owner } = record
+  if (owner === undefined || owner.version !== VERSION) {
+    throw new JournalError(
+      'the journal (hist/journal) is of another version of hp-p2p: start it with that version once'
+    )
+  }
+  if (bytesToHex(owner.key, KEY_BYTES) !== key) {
+    throw new JournalError(
+      'the journal (hist/journal) belongs to another key: a copied contract directory needs `hp-p2p rekey` first'
+    )
+  }
+  if (bytesToHex(owner.networkId, HASH_BYTES) !== networkId) {
+    throw new JournalError(
+      'the journal (hist/journal) belongs to another network: restore the UNL and parameters of hp.cfg, or move hist/ away to begin anew'
+    )
+  }
+}
+
+interface ParsedJournal {
+  records: JournalRecord[]
+  /** Bytes up to the end of the last whole record. */
+  length: number
+}
+
+function parseJournal(bytes: Uint8Array): ParsedJournal {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const records: JournalRecord[] = []
+  let offset = 0
+  while (offset < buffer.length) {
+    const record = readRecord(buffer, offset)
+    if (record === null) {
+      if (hasRecordAfter(buffer, offset + 1)) {
+        throw new JournalError(
+          `the journal (hist/journal) is damaged at byte ${offset}: what this validator has said is not known, so it must not vote with this key; move hist/journal away and run \`hp-p2p rekey\``
+        )
+      }
+      break
+    }
+    records.push(record.record)
+    offset = record.end
+  }
+  return { records, length: offset }
+}
+
+function readRecord(buffer: Buffer, offset: number): { record: JournalRecord; end: number } | null {
+  if (offset + FRAME_BYTES > buffer.length || !buffer.subarray(offset, offset + MARK.length).equals(MARK)) return null
+  const lengthBytes = buffer.subarray(offset + MARK.length, offset + MARK.length + LENGTH_BYTES)
+  const length = lengthBytes.readUInt32BE()
+  const start = offset + FRAME_BYTES
+  if (length === 0 || length > PROPOSAL_LIMITS.messageBytes || start + length > buffer.length) return null
+  const payload = buffer.subarray(start, start + length)
+  if (!checksumOf(lengthBytes, payload).equals(buffer.subarray(start - CHECKSUM_BYTES, start))) return null
+  try {
+    const options = { maxBytes: PROPOSAL_LIMITS.messageBytes, name: 'journal record' }
+    return { record: decodeCanonical(pb.JournalRecord, payload, options), end: start + length }
+  } catch (error) {
+    if (error instanceof CodecError) return null
+    throw error
+  }
+}
+
+/** True when a whole record stands somewhere behind a broken one: then it was not just the end that was torn. */
+function hasRecordAfter(buffer: Buffer, from: number): boolean {
+  let offset = buffer.indexOf(MARK, from)
+  for (let tried = 0; offset >= 0 && tried < MARKS_TRIED_MAX; tried++) {
+    if (readRecord(buffer, offset) !== null) return true
+    offset = buffer.indexOf(MARK, offset + 1)
+  }
+  return false
+}

@@ -1,0 +1,458 @@
+import { readFile } from 'node:fs/promises'
+import type { Logger } from 'pino'
+import {
+  type AdminServer,
+  type AdminSource,
+  acquireNodeLock,
+  createAdminServer,
+  type NodeLock
+} from '../admin/index.js'
+import { networkIdOf, PROPOSAL_LIMITS } from '../codec/index.js'
+import { contractPaths, type NodeConfig } from '../config/index.js'
+import { tipOf } from '../consensus/close-ledger.js'
+import type {
+  AgreedResult,
+  Certificate,
+  ConsensusConfig,
+  Genesis,
+  Hash,
+  Ledger,
+  PublicKey,
+  UserOutput
+} from '../consensus/types.js'
+import { ContractRunner, DEFAULT_LIMITS as DEFAULT_CONTRACT_LIMITS } from '../contract/index.js'
+import { Signer } from '../crypto/index.js'
+import { type LedgerLink, LedgerStore } from '../ledger/index.js'
+import { createNetwork, DEFAULT_LIMITS as DEFAULT_NETWORK_LIMITS, type Network } from '../network/index.js'
+import { StateStore } from '../state/index.js'
+import { DEFAULT_USER_LIMITS, PendingInputs, UserServer } from '../users/index.js'
+import { VERSION } from '../version.js'
+import { CatchUp } from './catch-up.js'
+import { ConsensusDriver } from './consensus-driver.js'
+import { NodeError } from './errors.js'
+import { Executor, type Settlement } from './executor.js'
+import { createGenesis, describeNetwork, findGenesisDifference } from './genesis.js'
+import { Journal, openJournalFile } from './journal.js'
+import { NplBridge } from './npl-bridge.js'
+import { ProposalPool } from './proposal-pool.js'
+import { fetchOutputs, fetchProposals, serve } from './services.js'
+import { createAdminSource } from './status.js'
+
+export interface StartOptions {
+  dir: string
+  config: NodeConfig
+  log: Logger
+}
+
+/** Ledgers whose state root is looked for when the state on disk is not that of the tip. */
+const ROOTS_TRIED = 10_000
+
+/**
+ * One node: puts the parts together, starts them from the disk upwards and stops them in the opposite order. What runs
+ * through it: users -> pending inputs -> proposal -> ledger -> contract -> outputs -> users.
+ */
+export class HotPocketNode {
+  readonly config: NodeConfig
+  readonly log: Logger
+  readonly startedAtMs = Date.now()
+  readonly stopped: Promise<Error | null>
+  networkId: Hash = ''
+  genesis!: Genesis
+  ledgers!: LedgerStore
+  state!: StateStore
+  network!: Network
+  driver!: ConsensusDriver
+  executor!: Executor
+  catchUp!: CatchUp
+  users: UserServer | null = null
+  runner!: ContractRunner
+  pending!: PendingInputs
+  lastClose: { atMs: number; tookMs: number | null } | null = null
+  /** When the ledgers of the last minute closed, ms since the epoch. */
+  readonly closes: number[] = []
+  stopping = false
+  readonly #signer: Signer
+  readonly #closers: { name: string; close: () => Promise<unknown> }[] = []
+  #pool!: ProposalPool
+  #npl!: NplBridge
+  #journal!: Journal
+  #journalRecords: Awaited<ReturnType<typeof Journal.open>>['records'] = []
+  #resolveStopped!: (error: Error | null) => void
+  #stop: Promise<void> | null = null
+
+  constructor({ config, log }: StartOptions) {
+    this.config = config
+    this.log = log
+    this.#signer = new Signer(config.keys)
+    this.stopped = new Promise((resolve) => {
+      this.#resolveStopped = resolve
+    })
+  }
+
+  get publicKey(): PublicKey {
+    return this.#signer.publicKey
+  }
+
+  get consensusConfig(): ConsensusConfig {
+    return this.genesis.config
+  }
+
+  async start(): Promise<AdminSource> {
+    try {
+      await this.#openDisk()
+      await this.#openNetwork()
+      await this.#openUsers()
+      const source = createAdminSource(this)
+      await this.#openAdmin(source)
+      this.#begin()
+      return source
+    } catch (error) {
+      await this.stop()
+      throw error
+    }
+  }
+
+  /** Stops everything in the opposite order of its start; once. */
+  stop(): Promise<void> {
+    this.#stop ??= this.#stopAll()
+    return this.#stop
+  }
+
+  async #stopAll(): Promise<void> {
+    this.stopping = true
+    for (const { name, close } of this.#closers.reverse()) {
+      try {
+        await close()
+      } catch (error) {
+        this.log.warn({ err: error }, `${name} did not stop in order`)
+      }
+    }
+    this.#resolveStopped(null)
+  }
+
+  #fail(error: Error): void {
+    if (this.stopping) return
+    this.log.fatal({ err: error }, 'the node cannot go on')
+    this.#resolveStopped(new NodeError(`the node cannot go on: ${error.message}`))
+  }
+
+  #onStop(name: string, close: () => Promise<unknown>): void {
+    this.#closers.push({ name, close })
+  }
+
+  // Disk
+
+  async #openDisk(): Promise<void> {
+    const { config, log } = this
+    const paths = contractPaths(config.dir)
+    const lock: NodeLock = await acquireNodeLock(config.dir)
+    this.#lock = lock
+    this.#onStop('lock', () => lock.release())
+    this.ledgers = await LedgerStore.open(paths.ledgers, {
+      log: log.child({ part: 'ledger' }),
+      history: config.history
+    })
+    this.#onStop('ledger store', () => this.ledgers.close())
+    this.runner = new ContractRunner({
+      dir: config.dir,
+      binary: config.contract.binary,
+      args: config.contract.args,
+      publicKey: this.publicKey,
+      logDir: paths.log,
+      limits: this.#contractLimits(config.consensus),
+      secretPaths: [paths.cfg],
+      log: log.child({ part: 'contract' })
+    })
+    await this.runner.start()
+    this.state = await StateStore.open({
+      stateDir: paths.state,
+      metaDir: paths.snapshot,
+      log: log.child({ part: 'state' })
+    })
+    this.#onStop('state store', () => this.state.close())
+    await this.#openGenesis()
+    const { journal, records } = await Journal.open(
+      await openJournalFile(paths.journal),
+      this.networkId,
+      this.publicKey
+    )
+    this.#journal = journal
+    this.#journalRecords = records
+    this.#onStop('journal', () => journal.close())
+  }
+
+  #lock!: NodeLock
+
+  /** The genesis of the ledgers that are here, else a new one from hp.cfg and the state directory. */
+  async #openGenesis(): Promise<void> {
+    const { contractId, consensus } = this.config
+    const stored = this.ledgers.getGenesis()
+    if (stored === null) {
+      const { root } = await this.state.scan()
+      await this.state.commit(root)
+      this.genesis = createGenesis(contractId, consensus, root)
+      await this.ledgers.putGenesis(this.genesis)
+    } else {
+      this.genesis = stored
+      const difference = findGenesisDifference(stored, contractId, consensus)
+      if (difference !== null) {
+        this.log.warn(
+          `${difference} in hp.cfg is not what this network began with: the network's own holds; to begin another network, move hist/ away`
+        )
+      }
+    }
+    this.networkId = networkIdOf(this.genesis)
+    this.runner.setLimits(this.#contractLimits(this.genesis.config))
+  }
+
+  #contractLimits(consensus: ConsensusConfig): typeof DEFAULT_CONTRACT_LIMITS {
+    const { execTimeoutMs, userOutputBytes, ledgerOutputBytes, nplBytes } = consensus
+    return {
+      ...DEFAULT_CONTRACT_LIMITS,
+      ...this.config.contract.limits,
+      execTimeoutMs,
+      userOutputBytes,
+      ledgerOutputBytes,
+      nplBytes
+    }
+  }
+
+  // Network and consensus
+
+  async #openNetwork(): Promise<void> {
+    const { config, log, networkId, genesis } = this
+    const unl = new Set(genesis.config.unl)
+    const description = describeNetwork(genesis)
+    this.network = await createNetwork({
+      keyPair: config.keys,
+      networkId,
+      validators: () => genesis.config.unl,
+      describe: () => ({
+        ...description,
+        role: unl.has(this.publicKey) ? 'validator' : 'observer',
+        seq: this.ledgers.tip().seq,
+        lcl: this.ledgers.tip().hash
+      }),
+      listen: { host: config.network.host, wsPort: config.network.wsPort ?? 0, tcpPort: config.network.tcpPort },
+      announce: config.network.announce,
+      peers: config.network.peers,
+      dataDir: contractPaths(config.dir).hist,
+      agentVersion: `hp-p2p/${VERSION}`,
+      limits: { maxConnections: config.network.maxConnections },
+      log: log.child({ part: 'network' })
+    })
+    this.#onStop('network', () => this.network.stop())
+    this.#pool = new ProposalPool({
+      networkId,
+      signer: this.#signer,
+      log: log.child({ part: 'consensus' }),
+      fetch: (hashes, from) => fetchProposals(this.network, hashes, from, log)
+    })
+    this.pending = new PendingInputs({
+      inputBytes: Math.min(config.users.limits.messageBytes, genesis.config.ledgerInputBytes)
+    })
+    this.#createExecutor()
+    await this.#createDriver()
+    this.#createCatchUp()
+    this.#npl = new NplBridge({
+      networkId,
+      signer: this.#signer,
+      log,
+      isValidator: (key) => unl.has(key),
+      publish: (bytes) => this.#publish('npl', bytes, false),
+      deliver: (message) => this.runner.deliverNpl(message)
+    })
+    this.runner.onNpl = (message) => this.#npl.send(message)
+    this.runner.setNplPeers(() => this.connectedValidators())
+    this.network.onGossip('consensus', (bytes, from) => this.driver.onGossip(bytes, from))
+    this.network.onGossip('npl', (bytes, from) => this.#npl.receive(bytes, from))
+    this.network.on('peer:status', ({ publicKey, status }) => this.catchUp.hear(status.seq, publicKey))
+    await serve(this.network, this.#pool, this.ledgers)
+  }
+
+  connectedValidators(): PublicKey[] {
+    return this.network.peers().flatMap((peer) => (peer.connected && peer.inUnl ? [peer.publicKey] : []))
+  }
+
+  #publish(topic: 'consensus' | 'npl', bytes: Uint8Array, resend: boolean): void {
+    this.network.publish(topic, bytes, { resend }).catch((error: unknown) => {
+      if (!this.stopping) this.log.warn({ err: error }, 'a message could not be sent')
+    })
+  }
+
+  async #createDriver(): Promise<void> {
+    const tip = await this.#readTip()
+    this.driver = await ConsensusDriver.create({
+      networkId: this.networkId,
+      signer: this.#signer,
+      config: this.genesis.config,
+      tip: tipOf(tip),
+      journal: this.#journal,
+      records: this.#journalRecords,
+      pool: this.#pool,
+      log: this.log.child({ part: 'consensus' }),
+      now: Date.now,
+      maxGossipBytes: DEFAULT_NETWORK_LIMITS.maxGossipBytes,
+      publish: (bytes, again) => this.#publish('consensus', bytes, again),
+      select: () =>
+        this.pending.select(this.genesis.config.ledgerInputBytes, this.users?.users() ?? [], PROPOSAL_LIMITS.inputs),
+      persist: (ledger, certificate) => this.#persist(ledger, certificate),
+      onBehind: (seq, from) => this.catchUp.hear(seq - 1, from),
+      onFatal: (error) => this.#fail(error)
+    })
+    this.#journalRecords = []
+    this.#onStop('consensus', () => this.driver.stop())
+  }
+
+  async #readTip(): Promise<Ledger> {
+    const { seq } = this.ledgers.tip()
+    const stored = await this.ledgers.get(seq)
+    if (stored === null) throw new NodeError(`ledger ${seq}, the last one, is not in the ledger store`)
+    return stored.ledger
+  }
+
+  #createCatchUp(): void {
+    this.catchUp = new CatchUp({
+      log: this.log.child({ part: 'catch-up' }),
+      tip: () => this.driver.tip,
+      link: async () => ({ link: await this.#tipLink(), config: this.genesis.config }),
+      peersAt: (seq) =>
+        this.network.peers().flatMap((peer) => (peer.connected && (peer.seq ?? 0) >= seq ? [peer.publicKey] : [])),
+      fetch: (peer, request, signal) => this.network.requestStream(peer, 'ledgers', request, { signal }),
+      adopt: (ledger, certificate) => this.driver.certified(ledger, certificate),
+      onBadLedger: (peer, detail) => this.network.report(peer, 'wrong-answer', detail),
+      backlog: () => this.executor.backlog
+    })
+    this.#onStop('catch-up', () => this.catchUp.stop())
+  }
+
+  async #tipLink(): Promise<LedgerLink> {
+    const { seq } = this.ledgers.tip()
+    const link = await this.ledgers.link(seq)
+    if (link === null) throw new NodeError(`ledger ${seq}, the last one, is not in the ledger store`)
+    return link
+  }
+
+  async #persist(ledger: Ledger, certificate: Certificate): Promise<void> {
+    await this.ledgers.append(ledger, certificate, { sync: true })
+    this.#noteClose()
+    this.pending.confirm(ledger.inputs.map((input) => input.id))
+    this.executor.enqueue(ledger)
+    this.network.updateSelf()
+    if (this.pending.size > 0) this.driver.inputsWaiting()
+    const { seq } = ledger.header
+    this.log.debug({ seq, inputs: ledger.inputs.length, users: ledger.users.length }, `ledger ${seq} closed`)
+  }
+
+  #noteClose(): void {
+    const atMs = Date.now()
+    this.lastClose = { atMs, tookMs: this.lastClose === null ? null : atMs - this.lastClose.atMs }
+    this.closes.push(atMs)
+    while ((this.closes[0] ?? atMs) < atMs - 60_000) this.closes.shift()
+  }
+
+  // Execution
+
+  #createExecutor(): void {
+    this.executor = new Executor({
+      contract: this.runner,
+      state: this.state,
+      config: this.genesis.config,
+      log: this.log.child({ part: 'execution' }),
+      readLedger: async (seq) => (await this.ledgers.get(seq))?.ledger ?? null,
+      onExecuted: (seq, result) => this.driver.executed(seq, result),
+      onSettled: (settlement) => this.#tellUsers(settlement),
+      keepOutputs: (seq, outputs) => this.ledgers.putOutputs(seq, outputs),
+      repair: (seq, agreed) => this.#repair(seq, agreed),
+      onFatal: (error) => this.#fail(error)
+    })
+    this.#onStop('execution', async () => {
+      const done = this.executor.stop()
+      await this.runner.stop()
+      await done
+    })
+  }
+
+  async #repair(seq: number, agreed: AgreedResult): Promise<UserOutput[] | null> {
+    const peers = this.network.peers().flatMap((peer) => (peer.connected ? [peer.publicKey] : []))
+    const outputs = await fetchOutputs(this.network, seq, agreed.outputsRoot, peers, this.log)
+    if (outputs === null || this.state.committedRoot !== agreed.stateRoot) return null
+    return outputs
+  }
+
+  /** Outputs of an agreed execution to the users who are connected here; a word to those who get none. */
+  #tellUsers(settlement: Settlement): void {
+    if (this.users === null) return
+    if (settlement.status === 'ok') {
+      for (const { user, content } of settlement.outputs) this.users.deliver(user, content)
+      return
+    }
+    const { seq } = settlement.ledger.header
+    const notice =
+      settlement.status === 'void'
+        ? { notice: 'ledger_void', seq, reason: 'the nodes did not agree on a result: it has no effect' }
+        : { notice: 'execution_failed', seq, reason: settlement.reason }
+    for (const user of new Set(settlement.ledger.inputs.map((input) => input.user))) this.users.notify(user, notice)
+  }
+
+  // Users and operators
+
+  async #openUsers(): Promise<void> {
+    const { host, port, limits, tls } = this.config.users
+    if (port === null) return
+    this.users = new UserServer({
+      host,
+      port,
+      ...(tls === null ? {} : { tls: { cert: await readFile(tls.certPath), key: await readFile(tls.keyPath) } }),
+      networkId: this.networkId,
+      nodeKey: this.publicKey,
+      limits: { ...DEFAULT_USER_LIMITS, ...limits },
+      log: this.log.child({ part: 'users' }),
+      onInput: (source, content) => {
+        if (!this.driver.isValidator) {
+          return { taken: false, reason: 'this node only follows: connect to a validator to send inputs' }
+        }
+        const verdict = this.pending.add(source, content)
+        if (verdict.taken) this.driver.inputsWaiting()
+        return verdict
+      }
+    })
+    await this.users.start()
+    this.#onStop('user server', () => (this.users as UserServer).stop())
+  }
+
+  async #openAdmin(source: AdminSource): Promise<void> {
+    const server: AdminServer = await createAdminServer({
+      dir: this.config.dir,
+      source,
+      log: this.log.child({ part: 'admin' }),
+      lock: this.#lock
+    })
+    this.#onStop('admin server', () => server.stop())
+  }
+
+  #begin(): void {
+    void this.#resumeExecution().catch((error: Error) => this.#fail(error))
+    this.driver.start()
+    const { seq, hash } = this.ledgers.tip()
+    const role = this.driver.isValidator ? 'validator' : 'observer'
+    this.log.info({ networkId: this.networkId, seq, lcl: hash }, `the node runs as ${role}`)
+  }
+
+  /** Finds the ledger before whose execution the state on disk stands, and goes on from there. */
+  async #resumeExecution(): Promise<void> {
+    const tip = this.ledgers.tip().seq
+    for (let seq = tip; seq > Math.max(-1, tip - ROOTS_TRIED); seq--) {
+      const header = await this.ledgers.header(seq)
+      if (header === null) break
+      const root = header.result.stateRoot
+      if (root !== this.state.committedRoot && seq !== tip) continue
+      if ((await this.state.recover(root)) === 'unknown') continue
+      if (seq === 0) this.executor.genesis((await this.ledgers.get(0))?.ledger as Ledger)
+      if (tip > 0) this.executor.resume(Math.max(seq, 1), tip)
+      return
+    }
+    this.log.error('the state directory holds no agreed state of the kept ledgers: it is copied from peers')
+    this.executor.resume(tip, tip)
+  }
+}

@@ -1,0 +1,312 @@
+import type { Logger } from 'pino'
+import {
+  CodecError,
+  decodeInputList,
+  decodeProposalPayload,
+  decodeUserList,
+  encodeInputList,
+  encodeProposalPayload,
+  encodeUserList,
+  isSignatureValid,
+  LIMITS,
+  type ProposalMessage,
+  type ProposalPayload,
+  partHashOf,
+  proposalHashOf,
+  SIGNING_DOMAINS,
+  signPayload
+} from '../codec/index.js'
+import type { ExecutionResult, Hash, Proposal, ProposalInput, ProposalUser, PublicKey } from '../consensus/types.js'
+import type { Signer } from '../crypto/index.js'
+import { challengeOf, inputIdOf, type Selection, verifyUserProof } from '../users/index.js'
+
+/** Parts up to this size travel with a proposal; larger ones are fetched, so that gossip stays quick. */
+const INLINE_BYTES = 256 * 1024
+/** A user list above this size travels only when it has changed. */
+const USERS_ALWAYS_BYTES = 2048
+/** Proposals of one validator for one seq that are looked at: two are enough to prove that it cheats. */
+const PROPOSALS_PER_VALIDATOR = 3
+/** Checked proofs that are remembered, so that a connected user costs one signature check and not one a ledger. */
+const PROOFS_REMEMBERED = 65_536
+/** Proofs checked in one go before other work gets its turn. */
+const PROOFS_AT_ONCE = 50
+
+interface KnownUsers {
+  hash: Hash
+  part: Uint8Array
+  users: ProposalUser[]
+}
+
+export interface ProposalPoolOptions {
+  networkId: Hash
+  signer: Signer
+  log: Logger
+  /** Gets whole proposals by hash from the first of `from` that has them; may reject. */
+  fetch: (hashes: Hash[], from: PublicKey[]) => Promise<ProposalMessage[]>
+}
+
+export interface ProposalDraft {
+  seq: number
+  lcl: Hash
+  timeMs: number
+  result: ExecutionResult
+  selection: Selection
+}
+
+export interface OwnProposal {
+  proposal: Proposal
+  /** With both parts, as it is journaled and served. */
+  whole: ProposalMessage
+  /** As it is sent. */
+  gossip: ProposalMessage
+}
+
+/** Proposals of the seqs around the one being decided: makes own ones, completes and checks those of others. */
+export class ProposalPool {
+  readonly #options: ProposalPoolOptions
+  readonly #whole = new Map<Hash, ProposalMessage>()
+  readonly #done = new Map<Hash, Proposal>()
+  readonly #working = new Map<Hash, Promise<Proposal | null>>()
+  readonly #seqOf = new Map<Hash, number>()
+  /** Hashes seen, by seq and validator. */
+  readonly #seen = new Map<string, Set<Hash>>()
+  /** The two newest user lists of each validator. */
+  readonly #userLists = new Map<PublicKey, KnownUsers[]>()
+  readonly #proofs = new Set<string>()
+  #lastUsersSent: Hash | null = null
+
+  constructor(options: ProposalPoolOptions) {
+    this.#options = options
+  }
+
+  /** Makes and signs a proposal. */
+  create(draft: ProposalDraft): OwnProposal {
+    const { networkId, signer } = this.#options
+    const { users, inputs } = draft.selection
+    const index = new Map(users.map((user, position) => [user.key, position]))
+    const usersPart = this.#encodeUsers(signer.publicKey, users)
+    const inputsPart = encodeInputList(
+      inputs.map(({ user, ordinal, content }) => ({ user: index.get(user) as number, ordinal, content }))
+    )
+    const payload: ProposalPayload = {
+      networkId,
+      seq: draft.seq,
+      lcl: draft.lcl,
+      timeMs: draft.timeMs,
+      usersHash: usersPart.hash,
+      inputsHash: partHashOf(inputsPart),
+      result: draft.result
+    }
+    const signed = signPayload(SIGNING_DOMAINS.proposal, encodeProposalPayload(payload), signer)
+    const whole = { signed, parts: [usersPart.part, inputsPart] }
+    const proposal = toProposal(
+      payload,
+      whole,
+      users,
+      inputs.map(({ user, id, content }) => ({ user, id, content }))
+    )
+    this.#keep(proposal, whole)
+    return { proposal, whole, gossip: this.#forGossip(whole, usersPart.hash) }
+  }
+
+  /**
+   * A proposal from gossip, a peer or the journal, completed and checked.
+   *
+   * @param message its signature has been checked
+   * @param wanted a vote needs it: it is looked at although its validator made others
+   * @returns null when it cannot be completed or breaks a rule
+   */
+  take(
+    message: ProposalMessage,
+    payload: ProposalPayload,
+    from: PublicKey[],
+    wanted = false
+  ): Promise<Proposal | null> {
+    const hash = proposalHashOf(message.signed.payload)
+    const done = this.#done.get(hash)
+    if (done !== undefined) return Promise.resolve(done)
+    const working = this.#working.get(hash)
+    if (working !== undefined) return working
+    if (!wanted && !this.#isWorthALook(payload.seq, message.signed.key, hash)) return Promise.resolve(null)
+    const work = this.#complete(message, payload, hash, from)
+      .catch((error: unknown) => {
+        this.#options.log.warn(
+          `proposal of ${message.signed.key} for ledger ${payload.seq} left out: ${wordsOf(error)}`
+        )
+        return null
+      })
+      .finally(() => this.#working.delete(hash))
+    this.#working.set(hash, work)
+    return work
+  }
+
+  /**
+   * Fetches proposals that votes name, and checks them.
+   *
+   * @returns those that were found and are in order
+   */
+  async fetch(hashes: Hash[], seq: number, unl: ReadonlySet<PublicKey>, from: PublicKey[]): Promise<Proposal[]> {
+    const known = hashes.flatMap((hash) => this.#done.get(hash) ?? [])
+    const missing = hashes.filter((hash) => !this.#done.has(hash))
+    if (missing.length === 0) return known
+    const messages = await this.#options.fetch(missing, from)
+    const taken = messages.map((message) => {
+      const payload = openProposal(message, this.#options.networkId)
+      if (payload.seq !== seq || !unl.has(message.signed.key)) return null
+      return this.take(message, payload, from, true)
+    })
+    const proposals = await Promise.all(taken)
+    return [...known, ...proposals.filter((proposal) => proposal !== null)]
+  }
+
+  /** A whole proposal, for peers and for the journal. */
+  whole(hash: Hash): ProposalMessage | undefined {
+    return this.#whole.get(hash)
+  }
+
+  /** Drops what belongs to ledgers before `seq`. */
+  forgetBefore(seq: number): void {
+    for (const [hash, of] of this.#seqOf) {
+      if (of >= seq) continue
+      this.#seqOf.delete(hash)
+      this.#whole.delete(hash)
+      this.#done.delete(hash)
+    }
+    for (const key of this.#seen.keys()) if (Number.parseInt(key, 10) < seq) this.#seen.delete(key)
+  }
+
+  /** Sends the user list with the next proposal even if it has not changed: others may have lost it. */
+  sendUsersAgain(): void {
+    this.#lastUsersSent = null
+  }
+
+  #isWorthALook(seq: number, validator: PublicKey, hash: Hash): boolean {
+    const key = `${seq} ${validator}`
+    const seen = this.#seen.get(key) ?? new Set()
+    this.#seen.set(key, seen)
+    if (seen.size >= PROPOSALS_PER_VALIDATOR) return seen.has(hash)
+    seen.add(hash)
+    return true
+  }
+
+  #keep(proposal: Proposal, whole: ProposalMessage): void {
+    this.#seqOf.set(proposal.hash, proposal.seq)
+    this.#whole.set(proposal.hash, whole)
+    this.#done.set(proposal.hash, proposal)
+  }
+
+  #encodeUsers(validator: PublicKey, users: ProposalUser[]): KnownUsers {
+    const known = this.#userLists.get(validator)?.find((list) => list.users === users)
+    if (known !== undefined) return known
+    const part = encodeUserList(users)
+    return this.#rememberUsers(validator, { hash: partHashOf(part), part, users })
+  }
+
+  #rememberUsers(validator: PublicKey, list: KnownUsers): KnownUsers {
+    const lists = (this.#userLists.get(validator) ?? []).filter(({ hash }) => hash !== list.hash)
+    this.#userLists.set(validator, [list, ...lists].slice(0, 2))
+    return list
+  }
+
+  #forGossip(whole: ProposalMessage, usersHash: Hash): ProposalMessage {
+    const [usersPart, inputsPart] = whole.parts as [Uint8Array, Uint8Array]
+    const parts: Uint8Array[] = []
+    const changed = usersHash !== this.#lastUsersSent || usersPart.length <= USERS_ALWAYS_BYTES
+    if (changed && usersPart.length <= INLINE_BYTES) parts.push(usersPart)
+    if (inputsPart.length <= INLINE_BYTES) parts.push(inputsPart)
+    this.#lastUsersSent = usersHash
+    return { signed: whole.signed, parts }
+  }
+
+  async #complete(
+    message: ProposalMessage,
+    payload: ProposalPayload,
+    hash: Hash,
+    from: PublicKey[]
+  ): Promise<Proposal | null> {
+    const validator = message.signed.key
+    const parts = new Map(message.parts.map((part) => [partHashOf(part), part]))
+    const known = this.#userLists.get(validator)?.find((list) => list.hash === payload.usersHash)
+    if (known !== undefined) parts.set(known.hash, known.part)
+    if (!parts.has(payload.usersHash) || !parts.has(payload.inputsHash)) {
+      const sources = [validator, ...from.filter((peer) => peer !== validator)]
+      const [fetched] = await this.#options.fetch([hash], sources)
+      for (const part of fetched?.parts ?? []) parts.set(partHashOf(part), part)
+    }
+    const usersPart = parts.get(payload.usersHash)
+    const inputsPart = parts.get(payload.inputsHash)
+    if (usersPart === undefined || inputsPart === undefined) {
+      throw new CodecError('malformed', 'nobody has its user or input list')
+    }
+    const users = known?.users ?? (await this.#checkUsers(validator, decodeUserList(usersPart)))
+    this.#rememberUsers(validator, { hash: payload.usersHash, part: usersPart, users })
+    const inputs = this.#checkInputs(validator, users, inputsPart)
+    const whole = { signed: message.signed, parts: [usersPart, inputsPart] }
+    const proposal = toProposal(payload, whole, users, inputs)
+    this.#keep(proposal, whole)
+    return proposal
+  }
+
+  /** Every user must have signed a challenge of this validator: it cannot speak for users that it never met. */
+  async #checkUsers(validator: PublicKey, users: ProposalUser[]): Promise<ProposalUser[]> {
+    let checked = 0
+    for (const { key, proof } of users) {
+      const name = `${key}${validator}${Buffer.from(proof.signature).toString('latin1')}`
+      if (this.#proofs.has(name)) continue
+      if (!verifyUserProof(this.#options.networkId, validator, key, proof)) {
+        throw new CodecError('malformed', `there is no proof that user ${key} connected to it`)
+      }
+      if (this.#proofs.size >= PROOFS_REMEMBERED) this.#proofs.delete(this.#proofs.values().next().value as string)
+      this.#proofs.add(name)
+      checked++
+      if (checked % PROOFS_AT_ONCE === 0) await new Promise((resolve) => setImmediate(resolve))
+    }
+    return users
+  }
+
+  #checkInputs(validator: PublicKey, users: ProposalUser[], part: Uint8Array): ProposalInput[] {
+    const challenges = new Map<number, string>()
+    let bytes = 0
+    return decodeInputList(part, users.length).map(({ user: index, ordinal, content }) => {
+      const user = users[index] as ProposalUser
+      let challenge = challenges.get(index)
+      if (challenge === undefined) {
+        challenge = challengeOf(this.#options.networkId, validator, user.proof.expiryMs, user.proof.nonce)
+        challenges.set(index, challenge)
+      }
+      bytes += content.length
+      if (bytes > LIMITS.inputBytesPerLedger) {
+        throw new CodecError('too-large', `more than ${LIMITS.inputBytesPerLedger} bytes of inputs`)
+      }
+      return { user: user.key, id: inputIdOf(user.key, challenge, ordinal, content), content }
+    })
+  }
+}
+
+function toProposal(
+  payload: ProposalPayload,
+  { signed }: ProposalMessage,
+  users: ProposalUser[],
+  inputs: ProposalInput[]
+): Proposal {
+  const { seq, lcl, timeMs, result } = payload
+  return { hash: proposalHashOf(signed.payload), validator: signed.key, seq, lcl, timeMs, result, users, inputs }
+}
+
+/**
+ * The signed content of a proposal that came from outside.
+ *
+ * @throws CodecError when it is malformed, of another network, or not signed by its key
+ */
+export function openProposal(message: ProposalMessage, networkId: Hash): ProposalPayload {
+  const payload = decodeProposalPayload(message.signed.payload)
+  if (payload.networkId !== networkId) throw new CodecError('out-of-range', 'proposal: of another network')
+  if (!isSignatureValid(SIGNING_DOMAINS.proposal, message.signed)) {
+    throw new CodecError('malformed', 'proposal: the signature is not its validator’s')
+  }
+  return payload
+}
+
+function wordsOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
