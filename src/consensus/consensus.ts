@@ -349,7 +349,7 @@ export class Consensus {
       return
     }
     const prevotes = this.#votes.voteSet(this.seq, this.#attempt, 'prevote', hash)
-    this.#valid = { attempt: this.#attempt, ...content, prevotes }
+    this.#valid = { attempt: this.#attempt, ledger: content.ledger, proposals: content.proposals, prevotes }
     if (this.#step !== 'prevote') return
     this.#lock = this.#valid
     this.#vote('precommit', hash)

@@ -63,9 +63,9 @@ export class ProposalBook {
   }
 
   /** Keeps a ledger that came with its content, from the journal. */
-  keep(content: Content): void {
-    for (const proposal of content.proposals) this.#byHash.set(proposal.hash, proposal)
-    this.#contents.set(content.ledger.hash, content)
+  keep({ ledger, proposals }: Content): void {
+    for (const proposal of proposals) this.add(proposal)
+    this.#contents.set(ledger.hash, { ledger, proposals })
   }
 
   build(proposals: Proposal[]): Content {
