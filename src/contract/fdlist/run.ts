@@ -2,9 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { Socket } from 'node:net'
 import type { Duplex, Writable } from 'node:stream'
 import type { PublicKey } from '../../consensus/types.js'
+import { loadLibc } from '../libc.js'
 import type { ContractLimits } from '../limits.js'
 import type { LogFile } from '../log-files.js'
-import { loadLibc } from '../party-line/libc.js'
 import { type MessageChannel, openMessageChannel } from '../party-line/message-channel.js'
 import type { PartyLine } from '../party-line/party-line.js'
 import { buildCommand } from '../process/command.js'
@@ -94,6 +94,7 @@ export class FdListRun {
   #spawn(channels: FdListChannels): ChildProcess {
     const { binary, args, limits, dir, env } = this.#options
     const command = buildCommand(binary, args, limits, channels.stdio.length)
+    loadLibc()?.protectDescriptors()
     try {
       // A group of its own, so that all of it can be killed.
       return spawn(command.file, command.args, { cwd: dir, env, stdio: channels.stdio, detached: true })
@@ -134,6 +135,7 @@ export class FdListRun {
       watchdog?.stop()
       // Whoever is left must not write on while the outputs are read, nor into the next ledger's time.
       await group.clear()
+      this.#boundLogs()
       writing.drain()
       this.#group = null
       onProcess(0)
@@ -141,10 +143,14 @@ export class FdListRun {
   }
 
   #check(channels: FdListChannels): string | null {
+    this.#boundLogs()
+    return channels.checkOutputs()
+  }
+
+  #boundLogs(): void {
     const { stdout, stderr, onLogCut } = this.#options
     const cuts = [stdout.bound(), stderr.bound()]
     if (cuts.includes(true)) onLogCut()
-    return channels.checkOutputs()
   }
 
   #judge(

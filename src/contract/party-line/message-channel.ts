@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
+import { type Libc, loadLibc } from '../libc.js'
 import { closeQuietly } from '../temp-files.js'
-import { type Libc, loadLibc } from './libc.js'
 
 /** While messages come, and for a while after. Longer waits later: a contract that is silent costs next to nothing. */
 const BUSY_POLL_MS = 1

@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
 
 // Values of Linux on every architecture that Node runs on.
@@ -11,6 +12,10 @@ const EAGAIN = 11
 const POLLIN = 0x1
 const POLLHUP = 0x10
 const FIONREAD = 0x541b
+const F_SETFD = 2
+const FD_CLOEXEC = 1
+const CLOSE_RANGE_CLOEXEC = 4
+const FD_MAX = 0xffff_ffff
 
 /** What a look at a message socket found. */
 export type Received =
@@ -23,6 +28,8 @@ export interface Libc {
   openMessageSockets(): [ours: number, theirs: number]
   /** A pipe, close-on-exec. */
   openPipe(): [readEnd: number, writeEnd: number]
+  /** Marks every descriptor from 3 close-on-exec, also those that the node itself was started with. */
+  protectDescriptors(): void
   /** Never blocks. */
   receive(fd: number, buffer: Uint8Array): Received
 }
@@ -51,6 +58,11 @@ function bindLibc(): Libc {
   const poll = library.func('int poll(_Inout_ uint8_t *fds, unsigned long count, int timeoutMs)')
   const ioctl = library.func('int ioctl(int fd, unsigned long request, ...)')
 
+  const fcntl = library.func('int fcntl(int fd, int command, ...)')
+  const closeRange = bindOptional(() =>
+    library.func('int close_range(unsigned int first, unsigned int last, int flags)')
+  )
+
   const openPair = (open: (fds: number[]) => number): [number, number] => {
     const fds = [-1, -1]
     if (open(fds) !== 0) throw new Error(`no descriptors for the party line (errno ${koffi.errno()})`)
@@ -71,6 +83,13 @@ function bindLibc(): Libc {
   return {
     openMessageSockets: () => openPair((fds) => socketpair(AF_UNIX, SOCK_SEQPACKET | CLOEXEC, 0, fds)),
     openPipe: () => openPair((fds) => pipe2(fds, CLOEXEC)),
+    protectDescriptors: () => {
+      // One call where the kernel (5.11) and the library know it.
+      if (closeRange?.(3, FD_MAX, CLOSE_RANGE_CLOEXEC) === 0) return
+      for (const name of readdirSync('/proc/self/fd')) {
+        if (Number(name) >= 3) fcntl(Number(name), F_SETFD, 'int', FD_CLOEXEC)
+      }
+    },
     receive(fd, buffer) {
       for (;;) {
         const size = Number(recv(fd, buffer, buffer.length, MSG_DONTWAIT | MSG_TRUNC))
@@ -84,5 +103,13 @@ function bindLibc(): Libc {
         if (isOver(fd)) return { kind: 'closed' }
       }
     }
+  }
+}
+
+function bindOptional<T>(bind: () => T): T | null {
+  try {
+    return bind()
+  } catch {
+    return null
   }
 }
