@@ -511,6 +511,8 @@ export class Consensus {
   #restore(): void {
     const journaled = this.#journaled
     if (journaled?.seq !== this.seq) return
+    // What was sent before the restart may have been lost, and every validator may have been restarted.
+    this.#setTimer('resend', this.#timeouts.resendMs)
     for (const { attempt, kind, hash } of journaled.votes) {
       this.#voted.set(`${attempt} ${kind}`, hash)
       if (attempt > this.#attempt) this.#attempt = attempt
