@@ -36,8 +36,8 @@ interface StartOptions {
  */
 export async function findTip(options: StartOptions): Promise<StartState> {
   const { db, table, bounds } = options
-  const recorded = decodeSeq(await db.get(KEYS.tip)) ?? { seq: await highestSeq(db, bounds.first - 1), hash: '' }
   const base = bounds.first - 1
+  const recorded = await readTip(db, base)
   let why = ''
   let seq = recorded.seq
   const lowest = Math.max(base, recorded.seq - SEARCHED_LEDGERS)
@@ -92,6 +92,14 @@ async function findTipProblem(options: StartOptions, seq: number): Promise<strin
   const config = seq === 1 ? genesis.config : await table.config(configHash)
   if (config === null) return `the config ${configHash} is missing`
   return findLedgerProblem(await table.body(entry), entry.certificate(config.unl), previous, config)
+}
+
+/** The recorded tip; when the record is lost or names no ledger, the highest ledger there is, without a hash. */
+async function readTip(db: LedgerDb, base: number): Promise<{ seq: number; hash: Hash }> {
+  const recorded = decodeSeq(await db.get(KEYS.tip))
+  if (recorded !== null && (await db.has(KEYS.ledger(recorded.seq)))) return recorded
+  const highest = await highestSeq(db, base)
+  return recorded?.seq === 0 && highest === 0 ? recorded : { seq: highest, hash: '' }
 }
 
 async function highestSeq(db: LedgerDb, otherwise: number): Promise<number> {

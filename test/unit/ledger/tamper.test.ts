@@ -200,6 +200,14 @@ describe('opening', () => {
     expect((await tipOf()).repaired).toBe(null)
   })
 
+  it.each([0, 7, 2 ** 50])('repairs a record of the tip that names ledger %i', async (named) => {
+    const { hash } = (chain[LENGTH - 1] as Closed).ledger
+    await tamper((level) => level.put(KEYS.tip.toString(), encodeSeq(named, hash)))
+    const opened = await tipOf()
+    expect(opened).toMatchObject({ seq: named === 7 ? 7 : LENGTH, ok: true })
+    expect(opened.repaired).not.toBe(null)
+  })
+
   it('drops a tip without a valid certificate', async () => {
     const { ledger, certificate } = chain[LENGTH - 1] as Closed
     const few = { ...certificate, signatures: certificate.signatures.slice(0, 2) }
