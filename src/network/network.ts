@@ -8,7 +8,7 @@ import { LevelDatastore } from 'datastore-level'
 import type { PublicKey } from '../consensus/types.js'
 import { AddressBook } from './address-book.js'
 import { checkToldAddresses, ipOf, parseAddress, withPeerId } from './addresses.js'
-import { raceAbort } from './deadline.js'
+import { Deadline, raceAbort } from './deadline.js'
 import { Dialer, parseConfigured } from './dialer.js'
 import { Emitter } from './emitter.js'
 import { NetworkError } from './errors.js'
@@ -502,11 +502,16 @@ export class Network {
   }
 
   async #ping(peer: Peer): Promise<void> {
-    const signal = AbortSignal.timeout(this.limits.pingTimeoutMs)
-    const latencyMs = await this.#node?.services.ping.ping(peer.primary.connection.remotePeer, { signal })
-    if (latencyMs === undefined) return
-    peer.latencyMs = latencyMs
-    peer.lastHeardMs = Date.now()
+    const deadline = new Deadline(this.limits.pingTimeoutMs, this.#stopping.signal)
+    try {
+      const { connection } = peer.primary
+      if (connection.status !== 'open') return
+      peer.latencyMs =
+        (await this.#node?.services.ping.ping(connection.remotePeer, { signal: deadline.signal })) ?? null
+      peer.lastHeardMs = Date.now()
+    } finally {
+      deadline.clear()
+    }
   }
 
   #peerInfo(key: PublicKey): PeerInfo {
