@@ -329,14 +329,15 @@ export class Consensus {
 
   #tryPrecommit(): void {
     if (this.#step === 'propose') return
-    const { leader, most, total } = this.#votes.tally(this.#attempt, 'prevote')
+    const { leader, most, total, gone } = this.#votes.tally(this.#attempt, 'prevote')
     if (most >= this.#quorum) {
       if (leader !== null)
         this.#lockOn(leader) // Lines 36-43
       else if (this.#step === 'prevote') this.#vote('precommit', null) // Lines 44-46
       return
     }
-    if (this.#step !== 'prevote' || total < this.#quorum) return
+    // Who has gone on may never send its vote of this attempt again; without it the others would wait for ever.
+    if (this.#step !== 'prevote' || total + gone < this.#quorum) return
     if (this.#isHopeless(most, total)) this.#vote('precommit', null)
     else this.#setTimer('prevote', this.#delay(this.#timeouts.prevoteMs)) // Lines 34-35
   }
@@ -377,8 +378,8 @@ export class Consensus {
 
   /** Moves on when the precommits of this attempt cannot close a ledger any more; else sets their timer. */
   #attemptIsLost(): boolean {
-    const { leader, most, total } = this.#votes.tally(this.#attempt, 'precommit')
-    if (total < this.#quorum) return false
+    const { leader, most, total, gone } = this.#votes.tally(this.#attempt, 'precommit')
+    if (total + gone < this.#quorum) return false
     if ((leader === null && most >= this.#quorum) || this.#isHopeless(most, total)) {
       this.#enterAttempt(this.#attempt + 1)
       return true

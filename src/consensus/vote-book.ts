@@ -18,6 +18,8 @@ export interface Tally {
   leader: Hash | null
   /** Votes for the leader. */
   most: number
+  /** Validators that did not vote here and have reached a later attempt: their votes need not come any more. */
+  gone: number
 }
 
 /** Votes of one seq. Only votes of members of the UNL may be added; a second vote of one validator is not counted. */
@@ -63,7 +65,9 @@ export class VoteBook {
         most = count
       }
     }
-    return { total: votes?.size ?? 0, leader, most }
+    let gone = 0
+    for (const [validator, latest] of this.#latest) if (latest > attempt && !votes?.has(validator)) gone++
+    return { total: votes?.size ?? 0, leader, most, gone }
   }
 
   /** Votes for one hash, as they stand in a certificate. */
