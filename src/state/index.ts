@@ -4,7 +4,9 @@
  */
 export { type ChunkWant, isChunk, ROOT_LEVEL } from './chunks.js'
 export { StateError, type StateErrorCode } from './errors.js'
+export { type ChunkAnswer, type FetchChunks, REQUEST_BYTES_MAX, REQUEST_CHUNKS_MAX } from './fetcher.js'
 export { BLOCK_BYTES, DEFAULT_LIMITS, type StateLimits } from './limits.js'
 export type { SnapshotReader } from './reader.js'
 export { type ScanResult, StateStore, type StateStoreOptions } from './store.js'
+export { type SyncOptions, type SyncProgress, syncState } from './sync.js'
 export { type DirNode, EMPTY_ROOT, type FileNode, type LinkNode, type TreeNode } from './tree.js'
