@@ -1,7 +1,7 @@
 import type { Hash, PublicKey } from '../consensus/types.js'
 import { resolveBinary } from './binary.js'
 import { FdListRun } from './fdlist/run.js'
-import { loadLibc } from './libc.js'
+import { type Libc, loadLibc } from './libc.js'
 import { type ContractLimits, checkLimits } from './limits.js'
 import { LogFile } from './log-files.js'
 import { PartyLine } from './party-line/party-line.js'
@@ -42,6 +42,7 @@ export class ContractRunner {
   readonly #stderr: LogFile
   readonly #marker: RunMarker
   readonly #files: TempFiles
+  readonly #libc: Libc | null
   readonly #waitingRoom: WaitingRoom
   readonly #finished: Finished[] = []
   #limits: ContractLimits
@@ -59,13 +60,14 @@ export class ContractRunner {
     this.#stderr = new LogFile(logDir, 'contract.stderr.log', limits.logBytes, limits.logFiles)
     this.#marker = new RunMarker(logDir)
     this.#files = new TempFiles(options.tempDir ?? chooseTempDir(4 * limits.ledgerOutputBytes))
+    this.#libc = options.libc === undefined ? loadLibc() : options.libc
     this.#waitingRoom = new WaitingRoom({ senderBytes: limits.nplBytes, totalBytes: WAITING_BYTES_MAX })
   }
 
   get capabilities(): RunnerCapabilities {
     return {
       interface: 'fdlist',
-      nplBoundaries: loadLibc() !== null,
+      nplBoundaries: this.#libc !== null,
       processWatch: canReadProcesses,
       kernelLimits: true,
       sandbox: 'none'
@@ -174,6 +176,7 @@ export class ContractRunner {
       publicKey,
       limits: this.#limits,
       files: this.#files,
+      libc: this.#libc,
       stdout: this.#stdout,
       stderr: this.#stderr,
       partyLine,

@@ -25,10 +25,11 @@ const MEMORY_DIR = '/dev/shm'
 export class TempFiles {
   readonly dir: string
   /** Unlinked at birth where the file system can; else a named file, unlinked at once. */
-  #nameless = process.platform === 'linux'
+  #nameless: boolean
 
-  constructor(dir: string) {
+  constructor(dir: string, nameless = process.platform === 'linux') {
     this.dir = dir
+    this.#nameless = nameless
   }
 
   /** An empty file, open to read and to append, mode 0600. */

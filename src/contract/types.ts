@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import type { Hash, PublicKey, UserOutput } from '../consensus/types.js'
+import type { Libc } from './libc.js'
 import type { ContractLimits } from './limits.js'
 
 export interface RunnerOptions {
@@ -19,6 +20,8 @@ export interface RunnerOptions {
   env?: Record<string, string>
   /** Where unlinked temporary files are made; default: memory (/dev/shm) when it has the room, else the system's. */
   tempDir?: string
+  /** Calls of the C library; default: those of this system. null does without: then writes are not message by message. */
+  libc?: Libc | null
   log: Logger
 }
 

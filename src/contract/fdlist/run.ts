@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { Socket } from 'node:net'
 import type { Duplex, Writable } from 'node:stream'
 import type { PublicKey } from '../../consensus/types.js'
-import { loadLibc } from '../libc.js'
+import type { Libc } from '../libc.js'
 import type { ContractLimits } from '../limits.js'
 import type { LogFile } from '../log-files.js'
 import { type MessageChannel, openMessageChannel } from '../party-line/message-channel.js'
@@ -24,6 +24,7 @@ export interface FdListRunOptions {
   publicKey: PublicKey
   limits: ContractLimits
   files: TempFiles
+  libc: Libc | null
   stdout: LogFile
   stderr: LogFile
   partyLine: PartyLine
@@ -47,10 +48,10 @@ export class FdListRun {
   /** Throws ContractError 'start-failed' when the process cannot be started. */
   async run(): Promise<ExecutionOutcome> {
     const startMs = performance.now()
-    const writing = openMessageChannel(this.#options.limits.nplMessageBytes)
+    const writing = openMessageChannel(this.#options.limits.nplMessageBytes, this.#options.libc)
     let channels: FdListChannels | null = null
     try {
-      const reading = openReadingEnd()
+      const reading = openReadingEnd(this.#options.libc)
       try {
         channels = this.#openChannels(reading.childEnd, writing.childEnd)
         const child = this.#spawn(channels)
@@ -94,7 +95,7 @@ export class FdListRun {
   #spawn(channels: FdListChannels): ChildProcess {
     const { binary, args, limits, dir, env } = this.#options
     const command = buildCommand(binary, args, limits, channels.stdio.length)
-    loadLibc()?.protectDescriptors()
+    this.#options.libc?.protectDescriptors()
     try {
       // A group of its own, so that all of it can be killed.
       return spawn(command.file, command.args, { cwd: dir, env, stdio: channels.stdio, detached: true })
@@ -136,7 +137,7 @@ export class FdListRun {
       // Whoever is left must not write on while the outputs are read, nor into the next ledger's time.
       await group.clear()
       this.#boundLogs()
-      writing.drain()
+      await writing.drain()
       this.#group = null
       onProcess(0)
     }
@@ -201,8 +202,7 @@ interface ReadingEnd {
 }
 
 /** A pipe where it can be had, since /dev/fd/N cannot open a socket; else child_process's socket pair. */
-function openReadingEnd(): ReadingEnd {
-  const libc = loadLibc()
+function openReadingEnd(libc: Libc | null): ReadingEnd {
   if (libc === null) {
     return {
       childEnd: 'pipe',

@@ -1,5 +1,6 @@
+import { once } from 'node:events'
 import type { Readable } from 'node:stream'
-import { type Libc, loadLibc } from '../libc.js'
+import type { Libc } from '../libc.js'
 import { closeQuietly } from '../temp-files.js'
 
 /** While messages come, and for a while after. Longer waits later: a contract that is silent costs next to nothing. */
@@ -8,6 +9,7 @@ const IDLE_POLL_MS = 4
 const BUSY_POLLS = 25
 /** Messages taken before the rest of the node has its turn. */
 const BATCH = 64
+const STREAM_END_WAIT_MS = 200
 
 export interface MessageEvents {
   /** The bytes are the receiver's to keep. `size` is larger when the message was too long for us. */
@@ -23,12 +25,12 @@ export interface MessageChannel {
   /** Called when the contract was started; `stream` is our end when `childEnd` is 'pipe'. */
   start(events: MessageEvents, stream: Readable | null): void
   /** Called when the contract is gone: takes what still waits. */
-  drain(): void
+  drain(): Promise<void>
   /** Idempotent. */
   close(): void
 }
 
-export function openMessageChannel(messageBytes: number, libc: Libc | null = loadLibc()): MessageChannel {
+export function openMessageChannel(messageBytes: number, libc: Libc | null): MessageChannel {
   return libc === null ? new StreamChannel() : new SocketChannel(libc, messageBytes)
 }
 
@@ -59,7 +61,7 @@ class SocketChannel implements MessageChannel {
     this.#schedule()
   }
 
-  drain(): void {
+  async drain(): Promise<void> {
     while (this.#take()) {
       // takes until nothing waits
     }
@@ -113,11 +115,11 @@ class StreamChannel implements MessageChannel {
     stream?.on('end', () => this.#end())
   }
 
-  drain(): void {
-    for (;;) {
-      const chunk = this.#stream?.read() as Buffer | null | undefined
-      if (chunk === null || chunk === undefined) return
-    }
+  /** Until the stream ends, unless a process that got away holds it open. */
+  async drain(): Promise<void> {
+    const stream = this.#stream
+    if (stream === null) return
+    await once(stream, 'end', { signal: AbortSignal.timeout(STREAM_END_WAIT_MS) }).catch(() => {})
   }
 
   close(): void {

@@ -152,6 +152,17 @@ describe('the party line', { timeout: 60_000 }, () => {
     }
   })
 
+  it('does without message sockets, where chunks are messages', async () => {
+    const script = 'printf one >&4; sleep 0.05; printf two >&4; exec 4>&-; cat <&3 >&6; echo late >&2'
+    const runner = makeRunner('/bin/bash', { args: ['-c', script], libc: null })
+    expect(runner.capabilities.nplBoundaries).toBe(false)
+    const outcome = await runner.execute(execution())
+    expect(outcome).toMatchObject({ status: 'ok', nplBytesSent: 6 })
+    expect(textOf(outcome).replaceAll(/Length: \d+\nPubkey: [0-9a-f]{64}\n\n/g, '')).toBe('onetwo')
+    const last = makeRunner('/bin/bash', { args: ['-c', 'printf last >&4'], libc: null })
+    expect(await last.execute(execution())).toMatchObject({ status: 'ok', nplBytesSent: 4 })
+  })
+
   it('fails a contract that floods it', async () => {
     const run = (limits: object, binary = fixture('flood-npl.sh'), args: string[] = []) =>
       makeRunner(binary, { args, limits }).execute(makeExecution([['x']]))
