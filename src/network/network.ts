@@ -523,6 +523,7 @@ export class Network {
       peerId: toPeerId(key).toString(),
       inUnl: this.#options.validators().includes(key),
       connected: peer !== undefined,
+      connections: peer?.links.length ?? 0,
       role: peer?.status.role ?? null,
       address: peer?.primary.connection.remoteAddr.toString() ?? this.#dialer.addressOf(key),
       direction: peer?.primary.connection.direction ?? null,

@@ -55,6 +55,8 @@ export interface PeerInfo {
   /** In the current UNL of this node. */
   inUnl: boolean
   connected: boolean
+  /** Open connections; 1, save for a moment after both sides have dialled. */
+  connections: number
   role: Role | null
   /** Remote address while connected, else the address that would be dialled first. */
   address: string | null

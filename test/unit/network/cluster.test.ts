@@ -75,6 +75,10 @@ describe('a cluster', () => {
       )
     )
     await Promise.all(nodes.map(({ network }) => waitReady(network, keys)))
+    await until('one connection a pair', () =>
+      nodes.every(({ network }) => network.peers().every((peer) => peer.connections === 1))
+    )
+    await Promise.all(nodes.map(({ network }) => waitReady(network, keys)))
     const got = nodes.map(() => 0)
     nodes.forEach(({ network }, index) => {
       network.onGossip('consensus', () => {
