@@ -1,0 +1,72 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { adminRequest, type NodeStatus } from '../../dist/admin/index.js'
+import { openNetwork, userUrl } from '../../dist/cli/devnet/network.js'
+import { NodeProcess } from '../../dist/cli/devnet/node-process.js'
+import { HotPocketClient } from '../../dist/client/node.js'
+import { parseConfigText, readConfigText, writeConfig } from '../../dist/config/index.js'
+
+const START_TIMEOUT_MS = 120_000
+
+export interface BenchNetwork {
+  nodes: NodeProcess[]
+  pids: number[]
+  /** User URL of each node. */
+  urls: string[]
+  status(index: number): Promise<NodeStatus>
+  /** Bytes on disk under hist/ of the first node. */
+  historyBytes(): number
+  stop(): Promise<void>
+}
+
+/** A network of real processes on loopback, with the C echo contract; `settings` go into every hp.cfg. */
+export async function startNetwork(count: number, settings: Record<string, unknown> = {}): Promise<BenchNetwork> {
+  const dir = await mkdtemp(join(tmpdir(), 'hp-p2p-bench-'))
+  const network = await openNetwork({ dir, nodes: count, contract: 'echo', basePort: undefined })
+  for (const nodeDir of network.nodeDirs) {
+    await writeConfig(nodeDir, { ...parseConfigText((await readConfigText(nodeDir)).text), ...settings })
+  }
+  const nodes = network.nodeDirs.map((nodeDir) => new NodeProcess(nodeDir))
+  const stop = async (): Promise<void> => {
+    await Promise.all(nodes.map((node) => node.stop()))
+    await rm(dir, { recursive: true, force: true })
+  }
+  try {
+    const { signal } = new AbortController()
+    await Promise.all(nodes.map((node) => node.waitUntilReady(START_TIMEOUT_MS, signal)))
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  return {
+    nodes,
+    pids: nodes.map((node) => node.pid),
+    urls: network.nodeDirs.map((_, index) => userUrl(network.basePort, index)),
+    status: (index) => adminRequest(network.nodeDirs[index] as string, '/v1/status'),
+    historyBytes: () => {
+      const printed = execFileSync('du', ['-sb', join(network.nodeDirs[0] as string, 'hist')], { encoding: 'utf8' })
+      return Number(printed.split('\t')[0])
+    },
+    stop
+  }
+}
+
+/** Users, spread over the nodes in turn. */
+export async function connectUsers(network: BenchNetwork, count: number): Promise<HotPocketClient[]> {
+  const users: HotPocketClient[] = []
+  const BATCH = 50
+  for (let first = 0; first < count; first += BATCH) {
+    const batch = Array.from({ length: Math.min(BATCH, count - first) }, (_, index) => {
+      const url = network.urls[(first + index) % network.urls.length] as string
+      return HotPocketClient.connect(url, { reconnect: false })
+    })
+    users.push(...(await Promise.all(batch)))
+  }
+  return users
+}
+
+export async function closeUsers(users: HotPocketClient[]): Promise<void> {
+  await Promise.all(users.map((user) => user.close()))
+}
