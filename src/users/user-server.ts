@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Logger } from 'pino'
 import type { Hash, ProposalUser, PublicKey, UserProof } from '../consensus/types.js'
+import { Admission } from './admission.js'
 import { CloseCode } from './close-codes.js'
 import { Connection, limitHandshakeBytes, type WordedWebSocket } from './connection.js'
 import { checkUserLimits, type UserLimits } from './limits.js'
@@ -66,9 +67,6 @@ interface Session {
   protocol: ProtocolSession
 }
 
-/** Refused or closed connections that are still being told so; one more cuts the oldest. */
-const FAREWELLS_MAX = 256
-
 /** Serves users of one wire protocol on one port. */
 export class UserServer {
   readonly #options: UserServerOptions
@@ -78,18 +76,12 @@ export class UserServer {
   readonly #now: () => number
   readonly #listener: Listener
   readonly #table = new SessionTable<Session>()
-  /** Every connection that was not refused and is not closing. */
-  readonly #active = new Set<Connection>()
-  readonly #pending = new Set<Connection>()
-  readonly #farewells = new Set<Connection>()
-  readonly #all = new Set<Connection>()
-  readonly #activeOf = new Map<string, number>()
+  readonly #admission: Admission
   readonly #closedByCode: Record<string, number> = {}
   #bufferedBytes = 0
   #counts = { inputsTaken: 0, inputsRefused: 0, outputsSent: 0 }
   #pinger: NodeJS.Timeout | null = null
   #stopping: Promise<void> | null = null
-  #onEmpty: (() => void) | null = null
 
   constructor(options: UserServerOptions) {
     this.#options = options
@@ -97,13 +89,14 @@ export class UserServer {
     this.#protocol = options.protocol ?? prototypeProtocol
     this.#log = options.log
     this.#now = options.now ?? Date.now
+    this.#admission = new Admission(this.#limits)
     this.#listener = new Listener({
       host: options.host,
       port: options.port,
       tls: options.tls,
       limits: this.#limits,
       onSocket: (ws, socket, group) => this.#open(ws, socket, group),
-      isFlooded: () => this.#farewells.size >= FAREWELLS_MAX && this.#isFull()
+      isFlooded: () => this.#admission.isFlooded
     })
   }
 
@@ -159,9 +152,9 @@ export class UserServer {
       protocol: this.#protocol.name,
       listening: this.#listener.isListening,
       address: address === null ? null : `${scheme}://${host}:${address.port}`,
-      connections: this.#active.size - this.#pending.size,
+      connections: this.#admission.active.size - this.#admission.pending,
       users: this.#table.users,
-      pendingHandshakes: this.#pending.size,
+      pendingHandshakes: this.#admission.pending,
       bufferedBytes: this.#bufferedBytes,
       ...this.#counts,
       closedByCode: { ...this.#closedByCode }
@@ -172,15 +165,12 @@ export class UserServer {
     if (this.#pinger !== null) clearInterval(this.#pinger)
     this.#pinger = null
     this.#listener.closeDoor()
-    for (const connection of [...this.#active]) this.#close(connection, CloseCode.goingAway, 'the node stops')
+    this.#admission.startEmptying()
+    for (const connection of [...this.#admission.active]) this.#close(connection, CloseCode.goingAway, 'the node stops')
     // The library cuts what has not gone after closeMs.
-    if (this.#all.size > 0) await new Promise<void>((resolve) => (this.#onEmpty = resolve))
+    await this.#admission.waitUntilEmpty()
     await this.#listener.stop()
     this.#log.info('Stopped serving users.')
-  }
-
-  #isFull(): boolean {
-    return this.#active.size >= this.#limits.connections
   }
 
   #open(ws: WordedWebSocket, socket: Socket, group: string): void {
@@ -211,7 +201,6 @@ export class UserServer {
         close: (code, reason) => this.#close(connection, code, reason)
       })
     }
-    this.#all.add(connection)
     if (!this.#admit(connection)) return
     stopWaiting = this.#limitHandshake(connection, socket)
     session.protocol.start()
@@ -219,23 +208,12 @@ export class UserServer {
 
   /** Applies the limits on connections; false when it was refused. */
   #admit(connection: Connection): boolean {
-    const ofAddress = this.#activeOf.get(connection.address) ?? 0
-    this.#active.add(connection)
-    this.#activeOf.set(connection.address, ofAddress + 1)
+    const refusal = this.#admission.enter(connection)
     if (this.#stopping !== null) return this.#close(connection, CloseCode.goingAway, 'the node stops')
-    if (this.#active.size > this.#limits.connections) {
-      const reason = `this node has its ${this.#limits.connections} connections: try another node or later`
-      return this.#close(connection, CloseCode.tooManyConnections, reason)
-    }
-    if (ofAddress >= this.#limits.connectionsPerAddress) {
-      const reason = `more than ${this.#limits.connectionsPerAddress} connections from one address`
-      return this.#close(connection, CloseCode.tooManyFromAddress, reason)
-    }
-    this.#pending.add(connection)
-    if (this.#pending.size > this.#limits.pendingHandshakes) {
-      // The oldest has had the most time; in a flood this keeps the door open for those who answer at once.
-      const [oldest] = this.#pending
-      this.#close(oldest!, CloseCode.tooManyHandshakes, 'too many unanswered challenges: try again')
+    if (refusal !== null) return this.#close(connection, refusal.code, refusal.reason)
+    const overdue = this.#admission.findOverdue()
+    if (overdue !== null) {
+      this.#close(overdue, CloseCode.tooManyHandshakes, 'too many unanswered challenges: try again')
     }
     return true
   }
@@ -248,7 +226,7 @@ export class UserServer {
     // One turn of the loop more: an answer that came in time may wait in the socket of a busy node.
     const timer = setTimeout(() => setImmediate(expireIfPending), handshakeMs)
     const expireIfPending = (): void => {
-      if (this.#pending.has(connection)) expire()
+      if (this.#admission.isPending(connection)) expire()
     }
     const stopCounting = limitHandshakeBytes(socket, this.#protocol.handshakeBytes, () =>
       this.#close(connection, CloseCode.malformedHelo, 'too many bytes before the challenge is answered')
@@ -272,7 +250,7 @@ export class UserServer {
 
   #authenticate(session: Session, user: PublicKey, proof: UserProof): boolean {
     const { connection } = session
-    if (!this.#pending.has(connection)) return false
+    if (!this.#admission.isPending(connection)) return false
     if (this.#now() > proof.expiryMs) {
       return this.#close(connection, CloseCode.handshakeTimeout, 'the challenge has expired: connect again')
     }
@@ -283,7 +261,7 @@ export class UserServer {
       const reason = `more than ${this.#limits.connectionsPerUser} connections of one user`
       return this.#close(connection, CloseCode.tooManyOfUser, reason)
     }
-    this.#pending.delete(connection)
+    this.#admission.confirm(connection)
     connection.user = user
     connection.proof = proof
     if (this.#table.add(user, session)) this.#options.onUsersChanged?.()
@@ -316,7 +294,7 @@ export class UserServer {
     this.#bufferedBytes += change
     if (change <= 0 || this.#bufferedBytes <= this.#limits.totalBufferedBytes) return
     let slowest: Connection | null = null
-    for (const connection of this.#all) {
+    for (const connection of this.#admission.all()) {
       if (connection.bufferedBytes > (slowest?.bufferedBytes ?? 0)) slowest = connection
     }
     if (slowest === null) return
@@ -335,17 +313,7 @@ export class UserServer {
   /** The connection is closing: it no longer counts, serves or is served. */
   #leave(session: Session): void {
     const { connection } = session
-    if (!this.#active.delete(connection)) return
-    this.#pending.delete(connection)
-    const left = (this.#activeOf.get(connection.address) ?? 1) - 1
-    if (left === 0) this.#activeOf.delete(connection.address)
-    else this.#activeOf.set(connection.address, left)
-    this.#farewells.add(connection)
-    if (this.#farewells.size > FAREWELLS_MAX && this.#stopping === null) {
-      const [oldest] = this.#farewells
-      this.#farewells.delete(oldest!)
-      oldest!.terminate()
-    }
+    if (!this.#admission.leave(connection)) return
     if (connection.user !== null && this.#table.remove(connection.user, session)) this.#options.onUsersChanged?.()
   }
 
@@ -353,13 +321,11 @@ export class UserServer {
     if (connection.closeCode !== null) {
       this.#closedByCode[connection.closeCode] = (this.#closedByCode[connection.closeCode] ?? 0) + 1
     }
-    this.#farewells.delete(connection)
-    this.#all.delete(connection)
-    if (this.#all.size === 0) this.#onEmpty?.()
+    this.#admission.forget(connection)
   }
 
   #checkAlive(): void {
-    for (const connection of [...this.#active]) connection.checkAlive()
+    for (const connection of [...this.#admission.active]) connection.checkAlive()
   }
 }
 
