@@ -1,0 +1,20 @@
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { name: 'unit', include: ['test/{unit,property,sim}/**/*.test.ts'] } },
+      {
+        // Real nodes want the machine for themselves: one file after another, after the unit tests.
+        test: {
+          name: 'process',
+          include: ['test/process/**/*.test.ts'],
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
+          testTimeout: 180_000,
+          hookTimeout: 90_000
+        }
+      }
+    ]
+  }
+})
