@@ -1,6 +1,6 @@
 import { accessSync, constants, statSync } from 'node:fs'
 import { delimiter, isAbsolute, join, resolve } from 'node:path'
-import { ContractError } from './types.js'
+import { ContractError } from './errors.js'
 
 /**
  * The absolute path of the contract's executable. A relative path is taken from the contract directory; a bare name

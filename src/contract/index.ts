@@ -3,17 +3,16 @@
  * author's view of it. An interface (how the contract gets its users, inputs and outputs) is a folder: `fdlist`.
  */
 export { resolveBinary } from './binary.js'
+export { ContractError, type ContractErrorCode } from './errors.js'
 export { type ContractLimits, checkLimits, DEFAULT_LIMITS, NPL_MESSAGE_BYTES_MAX } from './limits.js'
 export { CONTRACT_PATH } from './process/command.js'
 export { ContractRunner } from './runner.js'
-export {
-  ContractError,
-  type ContractErrorCode,
-  type Execution,
-  type ExecutionOutcome,
-  type ExecutionUser,
-  type NplMessage,
-  type ReceivedNplMessage,
-  type RunnerCapabilities,
-  type RunnerOptions
+export type {
+  Execution,
+  ExecutionOutcome,
+  ExecutionUser,
+  NplMessage,
+  ReceivedNplMessage,
+  RunnerCapabilities,
+  RunnerOptions
 } from './types.js'

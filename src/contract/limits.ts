@@ -1,4 +1,4 @@
-import { ContractError } from './types.js'
+import { ContractError } from './errors.js'
 
 /** Limits of one execution. Past one, the contract's processes are killed and the execution has failed. */
 export interface ContractLimits {

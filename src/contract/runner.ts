@@ -1,5 +1,6 @@
 import type { Hash, PublicKey } from '../consensus/types.js'
 import { resolveBinary } from './binary.js'
+import { ContractError } from './errors.js'
 import { FdListRun } from './fdlist/run.js'
 import { type Libc, loadLibc } from './libc.js'
 import { type ContractLimits, checkLimits } from './limits.js'
@@ -10,14 +11,13 @@ import { buildEnvironment } from './process/command.js'
 import { canReadProcesses } from './process/process-tree.js'
 import { RunMarker } from './process/run-marker.js'
 import { chooseTempDir, TempFiles } from './temp-files.js'
-import {
-  ContractError,
-  type Execution,
-  type ExecutionOutcome,
-  type NplMessage,
-  type ReceivedNplMessage,
-  type RunnerCapabilities,
-  type RunnerOptions
+import type {
+  Execution,
+  ExecutionOutcome,
+  NplMessage,
+  ReceivedNplMessage,
+  RunnerCapabilities,
+  RunnerOptions
 } from './types.js'
 
 /** Ledgers for which a late node still gets the answer that we are done. */
