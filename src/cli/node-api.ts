@@ -23,6 +23,5 @@ export interface OfflineLedgers {
 }
 
 export async function loadNode(): Promise<NodeModule> {
-  const path = '../node/index.js'
-  return (await import(path)) as NodeModule
+  return import('../node/index.js')
 }

@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { AdminError } from '../admin/index.js'
 import { ConfigError } from '../config/index.js'
+import { VERSION } from '../version.js'
 import { addClientCommand } from './commands/client.js'
 import { addDevnetCommand } from './commands/devnet.js'
 import { addDirectoryCommands } from './commands/directory.js'
@@ -11,13 +11,11 @@ import { addShowCommands } from './commands/show.js'
 import { CliError, EXIT } from './errors.js'
 import { printable } from './output.js'
 
-const PACKAGE = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
-
 export function createProgram(): Command {
   const program = new Command('hp-p2p')
   program
     .description('A Hot Pocket node on libp2p: any program as a replicated smart contract.')
-    .version(PACKAGE.version, '-V, --version', 'print the version')
+    .version(VERSION, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .helpCommand('help [command]', 'print the help of a command')
     .exitOverride()
@@ -52,10 +50,13 @@ function report(error: unknown): number {
   return error instanceof AdminError && error.code === 'not-reachable' ? EXIT.notReachable : EXIT.failed
 }
 
+/** Errors that no module of ours throws on purpose. */
+const UNPLANNED = new Set(['Error', 'TypeError', 'RangeError', 'ReferenceError', 'SyntaxError', 'AssertionError'])
+
 function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return `unexpected: ${String(error)}`
-  const planned = error instanceof CliError || error instanceof AdminError || 'code' in error
-  return planned ? error.message : `unexpected: ${error.message} (HP_DEBUG=1 shows where)`
+  const isPlanned = !UNPLANNED.has(error.name) || 'code' in error
+  return isPlanned ? error.message : `unexpected: ${error.message} (HP_DEBUG=1 shows where)`
 }
 
 /** Runs one command line and gives its exit code; never throws. */

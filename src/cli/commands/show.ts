@@ -1,9 +1,8 @@
-import { stat } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { AdminError, adminRequest, type NodeId, type NodeStatus, type PeerRow } from '../../admin/index.js'
-import { contractPaths, loadConfig } from '../../config/index.js'
+import { loadConfig } from '../../config/index.js'
 import { identify } from '../identity.js'
-import { loadNode } from '../node-api.js'
+import { findNetworkId } from '../network-id.js'
 import { requireContractDir } from '../options.js'
 import { formatFields, formatMs, formatSeconds, formatTable, formatTime, printLine, printValue } from '../output.js'
 
@@ -11,26 +10,13 @@ interface JsonOption {
   json?: boolean
 }
 
-/** The network id of the stored genesis; null when no ledger was ever stored. */
-async function storedNetworkId(dir: string): Promise<string | null> {
-  const stored = await stat(contractPaths(dir).ledgers).catch(() => null)
-  if (stored === null) return null
-  const node = await loadNode()
-  const ledgers = await node.openOfflineLedgers(dir)
-  try {
-    return (await ledgers.ledger(0))?.networkId ?? null
-  } finally {
-    await ledgers.close()
-  }
-}
-
 async function readId(dir: string): Promise<NodeId> {
   try {
     return await adminRequest(dir, '/v1/id')
   } catch (error) {
     if (!(error instanceof AdminError) || error.code !== 'not-reachable') throw error
-    const identity = identify(await loadConfig(dir, { checkFiles: false }))
-    return { ...identity, networkId: await storedNetworkId(dir) }
+    const config = await loadConfig(dir, { checkFiles: false })
+    return { ...identify(config), networkId: await findNetworkId(config) }
   }
 }
 
@@ -43,7 +29,7 @@ async function runId(dir: string, options: JsonOption): Promise<void> {
       ['public key', id.publicKey],
       ['peer id', id.peerId],
       ['multiaddrs', id.multiaddrs],
-      ['network id', id.networkId ?? 'not known before the first start'],
+      ['network id', id.networkId ?? '-'],
       ['contract id', id.contractId]
     ])
   )
