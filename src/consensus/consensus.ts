@@ -12,7 +12,17 @@ import {
 } from './events.js'
 import { type Content, ProposalBook } from './proposal-book.js'
 import { quorumOf } from './quorum.js'
-import type { Candidate, ConsensusConfig, ExecutionResult, Hash, Proposal, PublicKey, Vote, VoteKind } from './types.js'
+import type {
+  Candidate,
+  ConsensusConfig,
+  ExecutionResult,
+  Hash,
+  Proposal,
+  PublicKey,
+  Vote,
+  VoteKind,
+  VoteSet
+} from './types.js'
 import { VoteBook } from './vote-book.js'
 
 export interface ConsensusOptions {
@@ -35,8 +45,21 @@ interface Early {
   candidates: Map<PublicKey, Candidate>
 }
 
+/** Who said of which proposals a ledger is made; a false word leads to another hash and to nothing else. */
+interface Hints {
+  proposals: Map<PublicKey, Hash[]>
+  /** In which it was last said. */
+  attempt: number
+}
+
 /** Votes of one validator for the next seq that are kept. */
 const EARLY_ATTEMPTS = 4
+/** Timers of a whole seq; the others are of one attempt. */
+const LASTING_TIMERS = new Set(['resend', 'min-pace', 'idle-pace'])
+/** Attempts beyond are out of reach of an honest validator, and of the encoding. */
+const ATTEMPT_MAX = 2 ** 31
+/** Where a ledger's proposals are to be had is forgotten this many attempts after it was last said. */
+const HINT_ATTEMPTS = 32
 
 /**
  * The consensus core of one node: leaderless proposals in front of Tendermint's prevote, precommit and lock (Buchman,
@@ -59,7 +82,7 @@ export class Consensus {
   #proposals: ProposalBook
   #votes = new VoteBook()
   #candidates = new Map<number, Candidate>()
-  #hints = new Map<Hash, Map<PublicKey, Hash[]>>()
+  #hints = new Map<Hash, Hints>()
   #lock: Lock | null = null
   #valid: Lock | null = null
   /** Proposals asked for since the last resend, by ledger and validator. */
@@ -196,7 +219,7 @@ export class Consensus {
       this.#early.votes.set(`${vote.validator} ${vote.attempt} ${vote.kind}`, vote)
       return
     }
-    if (vote.seq !== this.seq || !this.#votes.add(vote, this.#attempt)) return
+    if (vote.seq !== this.seq || vote.attempt > ATTEMPT_MAX || !this.#votes.add(vote, this.#attempt)) return
     if (vote.kind === 'prevote' && vote.hash !== null) this.#noteHint(vote.hash, vote.validator, vote.proposals)
   }
 
@@ -208,11 +231,21 @@ export class Consensus {
     }
     if (candidate.seq !== this.seq || candidate.validator !== this.#coordinator(candidate.attempt)) return
     const { attempt, prevotes } = candidate
-    if (prevotes !== null && (prevotes.hash !== candidate.hash || prevotes.attempt >= attempt)) return
+    if (attempt > ATTEMPT_MAX || (prevotes !== null && !this.#makesValid(prevotes, candidate))) return
     this.#votes.see(candidate.validator, attempt)
     if (attempt < this.#attempt || attempt > this.#attempt + EARLY_ATTEMPTS || this.#candidates.has(attempt)) return
     this.#candidates.set(attempt, candidate)
     this.#noteHint(candidate.hash, candidate.validator, candidate.proposals)
+  }
+
+  /** True when `prevotes` are those of a quorum of an earlier attempt for the ledger of `candidate`. */
+  #makesValid(prevotes: VoteSet, { seq, attempt, hash }: Candidate): boolean {
+    return prevotes.seq === seq && prevotes.hash === hash && prevotes.attempt < attempt && this.#isQuorum(prevotes)
+  }
+
+  #isQuorum({ signatures }: VoteSet): boolean {
+    const signers = new Set(signatures.map(({ validator }) => validator).filter((key) => this.#members.has(key)))
+    return signers.size === signatures.length && signers.size >= this.#quorum
   }
 
   /** True when a message is for a later seq; says that ledgers may be missing here. */
@@ -415,7 +448,7 @@ export class Consensus {
   #contentOf(hash: Hash): Content | undefined {
     const known = this.#proposals.content(hash)
     if (known !== undefined) return known
-    for (const [validator, proposals] of this.#hints.get(hash) ?? []) {
+    for (const [validator, proposals] of this.#hints.get(hash)?.proposals ?? []) {
       const built = this.#proposals.buildFrom(proposals)
       if (built === 'invalid') continue
       if ('missing' in built) {
@@ -432,18 +465,21 @@ export class Consensus {
     if (this.#fetched.has(key)) return
     this.#fetched.add(key)
     this.#proposals.want(proposals)
-    const others = [...(this.#hints.get(ledger)?.keys() ?? [])].filter((validator) => validator !== from)
+    const others = [...(this.#hints.get(ledger)?.proposals.keys() ?? [])].filter((validator) => validator !== from)
     this.#effects.push({ type: 'fetch', seq: this.seq, proposals: missing, from: [from, ...others] })
+    // What is asked for may be lost too: the next resend asks again.
+    this.#setTimer('resend', this.#timeouts.resendMs)
   }
 
   #noteHint(hash: Hash, from: PublicKey, proposals: Hash[]): void {
     if (proposals.length === 0 || proposals.length > this.#unl.length) return
     let hints = this.#hints.get(hash)
     if (hints === undefined) {
-      hints = new Map()
+      hints = { proposals: new Map(), attempt: this.#attempt }
       this.#hints.set(hash, hints)
     }
-    hints.set(from, proposals)
+    hints.proposals.set(from, proposals)
+    hints.attempt = this.#attempt
   }
 
   #coordinator(attempt: number): PublicKey {
@@ -460,7 +496,7 @@ export class Consensus {
   }
 
   #setTimer(kind: TimerKind, delayMs: number): void {
-    const key = kind === 'resend' ? kind : `${kind} ${this.#attempt}`
+    const key = LASTING_TIMERS.has(kind) ? kind : `${kind} ${this.#attempt}`
     if (this.#timersSet.has(key)) return
     this.#timersSet.add(key)
     this.#effects.push({ type: 'timer', timer: { kind, seq: this.seq, attempt: this.#attempt }, delayMs })
@@ -478,6 +514,10 @@ export class Consensus {
     this.#proposeTimerOver = false
     this.#votes.forget(attempt)
     for (const old of this.#candidates.keys()) if (old < attempt) this.#candidates.delete(old)
+    for (const [hash, hints] of this.#hints) if (hints.attempt < attempt - HINT_ATTEMPTS) this.#hints.delete(hash)
+    // Nothing is done twice in one attempt, and none comes back.
+    this.#voted.clear()
+    for (const key of this.#timersSet) if (!LASTING_TIMERS.has(key)) this.#timersSet.delete(key)
     this.#proposals.trim((hash) => this.#valid?.ledger.hash === hash || this.#lock?.ledger.hash === hash)
   }
 
