@@ -1,0 +1,188 @@
+import { cp, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import ts from 'typescript'
+import type { ViolationKind } from './checks.js'
+import { type Core, type Outcome, simulate } from './world.js'
+
+export interface Replacement {
+  /** In src/consensus. */
+  file: string
+  from: string
+  to: string
+}
+
+/** A fault put into a copy of the core; the simulator must find it. */
+export interface Mutant {
+  name: string
+  replacements: Replacement[]
+  /** Kinds of violation of which one must be found. */
+  expected: ViolationKind[]
+}
+
+const CORE = 'consensus.ts'
+
+export const MUTANTS: Mutant[] = [
+  {
+    name: 'lock rule removed',
+    replacements: [
+      { file: CORE, from: "this.#vote('prevote', free || unlocked ? hash : null)", to: "this.#vote('prevote', hash)" }
+    ],
+    expected: ['fork']
+  },
+  {
+    name: 'lock forgotten at restart',
+    replacements: [{ file: CORE, from: 'this.#lock = journaled.lock', to: 'this.#lock = null' }],
+    expected: ['fork']
+  },
+  {
+    name: 'quorum one too small',
+    replacements: [{ file: 'quorum.ts', from: 'return Math.max(', to: 'return -1 + Math.max(' }],
+    expected: ['certificate', 'precommit', 'fork']
+  },
+  {
+    name: 'vote of a non-member counted',
+    replacements: [
+      {
+        file: CORE,
+        from: 'if (!this.#members.has(vote.validator)) return\n',
+        to: ''
+      }
+    ],
+    expected: ['certificate', 'precommit', 'fork']
+  },
+  {
+    name: 'one validator counted twice',
+    replacements: [
+      { file: 'vote-book.ts', from: 'if (votes[vote.kind].has(vote.validator)) return false\n', to: '' },
+      {
+        file: 'vote-book.ts',
+        from: 'votes[vote.kind].set(vote.validator, vote)',
+        to: 'votes[vote.kind].set(vote.validator + votes[vote.kind].size, vote)'
+      }
+    ],
+    expected: ['certificate', 'precommit', 'fork']
+  },
+  {
+    name: 'journaled votes ignored at restart',
+    replacements: [{ file: CORE, from: 'of journaled.votes)', to: 'of journaled.votes.slice(0, 0))' }],
+    expected: ['double-vote', 'fork']
+  },
+  {
+    name: 'journaled proposal ignored at restart',
+    replacements: [{ file: CORE, from: 'this.#asked = journaled.proposal !== null', to: '' }],
+    expected: ['double-proposal']
+  },
+  {
+    name: 'precommit without content',
+    replacements: [
+      {
+        file: CORE,
+        from: 'if (this.#valid?.attempt === this.#attempt) return\n',
+        to: "if (this.#step === 'prevote') this.#vote('precommit', hash)\nif (this.#valid?.attempt === this.#attempt) return\n"
+      }
+    ],
+    expected: ['precommit']
+  },
+  {
+    name: 'precommit on any prevotes',
+    replacements: [
+      {
+        file: CORE,
+        from: 'if (most >= this.#quorum) {\n      if (leader !== null)',
+        to: 'if (total >= this.#quorum) {\n      if (leader !== null)'
+      }
+    ],
+    expected: ['precommit', 'fork']
+  },
+  {
+    name: 'closed by precommits of several attempts',
+    replacements: [
+      {
+        file: CORE,
+        from: "const { leader, most } = this.#votes.tally(attempt, 'precommit')",
+        to:
+          "const { leader } = this.#votes.tally(attempt, 'precommit')\n" +
+          "const most = new Set(this.#votes.attempts().flatMap((one) => this.#votes.votes(one, 'precommit'))" +
+          '.filter((vote) => vote.hash === leader).map((vote) => vote.validator)).size'
+      }
+    ],
+    expected: ['certificate', 'fork']
+  },
+  {
+    name: 'prevotes of a candidate not counted',
+    replacements: [{ file: CORE, from: 'this.#isQuorum(prevotes)', to: 'true' }],
+    expected: ['fork']
+  },
+  {
+    name: 'silence after a lost ledger store not kept',
+    replacements: [
+      {
+        file: CORE,
+        from: 'return this.#journaled !== null && this.seq < this.#journaled.seq',
+        to: 'return false'
+      }
+    ],
+    expected: ['double-vote', 'double-proposal', 'fork']
+  }
+]
+
+const SOURCE = fileURLToPath(new URL('../../src/', import.meta.url))
+const MODULES = fileURLToPath(new URL('../../node_modules', import.meta.url))
+
+/**
+ * Loads the core from a copy of its sources with the replacements made, each exactly once. `remove` deletes the copy.
+ *
+ * @throws Error when a text to replace is not there: the mutant must then be brought up to date
+ */
+export async function loadMutant(mutant: Mutant): Promise<{ core: Core; remove: () => Promise<void> }> {
+  const folder = await mkdtemp(join(tmpdir(), 'hp-p2p-mutant-'))
+  const remove = () => rm(folder, { recursive: true, force: true })
+  try {
+    for (const part of ['consensus', 'codec', 'crypto']) {
+      await cp(join(SOURCE, part), join(folder, part), { recursive: true })
+    }
+    for (const { file, from, to } of mutant.replacements) {
+      const path = join(folder, 'consensus', file)
+      const text = await readFile(path, 'utf8')
+      if (text.split(from).length !== 2) throw new Error(`mutant ${mutant.name}: ${file} has not once: ${from}`)
+      await writeFile(
+        path,
+        text.replace(from, () => to)
+      )
+    }
+    await compileFolder(folder)
+    await writeFile(join(folder, 'package.json'), '{"type":"module"}')
+    await symlink(MODULES, join(folder, 'node_modules'))
+    const load = (file: string) => import(/* @vite-ignore */ pathToFileURL(join(folder, 'consensus', file)).href)
+    const [{ Consensus }, { closeLedger }] = await Promise.all([load('consensus.js'), load('close-ledger.js')])
+    return { core: { Consensus, closeLedger }, remove }
+  } catch (error) {
+    await remove()
+    throw error
+  }
+}
+
+async function compileFolder(folder: string): Promise<void> {
+  for (const file of await readdir(folder, { recursive: true })) {
+    if (!file.endsWith('.ts')) continue
+    const { outputText } = ts.transpileModule(await readFile(join(folder, file), 'utf8'), {
+      compilerOptions: {
+        target: ts.ScriptTarget.ES2022,
+        module: ts.ModuleKind.ESNext,
+        verbatimModuleSyntax: true
+      }
+    })
+    await writeFile(join(folder, file.replace(/\.ts$/, '.js')), outputText)
+  }
+}
+
+/** Runs seeds until one finds the mutant's fault. @returns null when none of `seeds` did */
+export function hunt(core: Core, mutant: Mutant, firstSeed: number, seeds: number): Outcome | null {
+  for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
+    const outcome = simulate(core, seed)
+    if (outcome.violation !== null && mutant.expected.includes(outcome.violation.kind)) return outcome
+  }
+  return null
+}
