@@ -34,6 +34,8 @@ const MAX_FRAME_BYTES = 5 * 1024 * 1024
 const MAX_CONTENT_BYTES = 4 * 1024 * 1024 - 1024
 const MESSAGE_ID_BYTES = 20
 const FLOOD_REPORT_INTERVAL_MS = 100
+/** Frames of garbage that are counted of those which arrive together. */
+const MAX_GARBAGE_REPORTS = 3
 
 export interface GossipHost {
   networkId: Hash
@@ -284,7 +286,9 @@ export class Gossip {
     const lost = peer.framesSeen - peer.framesDecoded
     if (lost <= 0) return
     peer.framesDecoded = peer.framesSeen
-    this.#host.report(peer.publicKey, 'garbage', `${lost} gossip frames do not decode`)
+    for (let index = 0; index < Math.min(lost, MAX_GARBAGE_REPORTS); index++) {
+      this.#host.report(peer.publicKey, 'garbage', `${lost} gossip frames do not decode`)
+    }
   }
 
   #reportFlood(peer: GossipPeer, detail: string): void {

@@ -65,7 +65,7 @@ export interface NetworkLimits {
   /** Own status goes to the peers no more often than this. */
   statusIntervalMs: number
 
-  /** Score below which a peer is cut and banned; penalties are in scores.ts. */
+  /** Score at which a peer is cut and banned; penalties are in scores.ts. */
   banBelowScore: number
   banMs: number
   /** Time in which a score falls back to half. */

@@ -1,7 +1,7 @@
 import type { PublicKey } from '../consensus/types.js'
 import type { NetworkLimits } from './limits.js'
 
-/** What a peer did wrong, and what it costs. A peer below `limits.banBelowScore` (-100) is cut and banned for a while. */
+/** What a peer did wrong, and what it costs. A peer at or below `limits.banBelowScore` (-100) is cut and banned for a while. */
 export const PENALTIES = {
   /** A signature that does not verify: nobody sends one by accident. */
   'bad-signature': 25,
@@ -55,7 +55,8 @@ export class PeerScores {
     this.#scores.delete(peer)
     this.#scores.set(peer, { value, atMs: nowMs })
     this.#bound(this.#scores)
-    if (value > this.#limits.banBelowScore || this.isBanned(peer)) return false
+    // Rounded, since some of the points have fallen back between two offences.
+    if (Math.round(value) > this.#limits.banBelowScore || this.isBanned(peer)) return false
     this.#bannedUntilMs.delete(peer)
     this.#bannedUntilMs.set(peer, nowMs + this.#limits.banMs)
     this.#bound(this.#bannedUntilMs)

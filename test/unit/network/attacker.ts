@@ -1,0 +1,94 @@
+import '../../../src/network/shim.js'
+import { randomBytes } from 'node:crypto'
+import type { Connection, Stream } from '@libp2p/interface'
+import { noise } from '@libp2p/noise'
+import { tcp } from '@libp2p/tcp'
+import { webSockets } from '@libp2p/websockets'
+import { yamux } from '@libp2p/yamux'
+import { multiaddr } from '@multiformats/multiaddr'
+import { createLibp2p } from 'libp2p'
+import { onTestFinished } from 'vitest'
+import type { PublicKey } from '../../../src/consensus/types.js'
+import { createKeyPair } from '../../../src/crypto/index.js'
+import { Deadline } from '../../../src/network/deadline.js'
+import { exchangeHello, HELLO_PROTOCOL } from '../../../src/network/hello.js'
+import { PROTOCOL_VERSION } from '../../../src/network/index.js'
+import { toPrivateKey, toPublicKey } from '../../../src/network/peer-id.js'
+import { NETWORK_ID, type TestNode } from './helpers.js'
+
+export interface Attacker {
+  publicKey: PublicKey
+  connection: Connection
+  /** A stream on which gossipsub of the target listens. */
+  openGossip(): Promise<Stream>
+  isCut(): boolean
+}
+
+/** A libp2p node of no manners that dials the target; with `hello` it passes hello first. */
+export async function startAttacker(target: TestNode, hello: boolean): Promise<Attacker> {
+  const pair = createKeyPair()
+  const node = await createLibp2p({
+    privateKey: toPrivateKey(pair),
+    transports: [webSockets(), tcp()],
+    connectionEncrypters: [noise()],
+    streamMuxers: [yamux()],
+    connectionMonitor: { enabled: false }
+  })
+  onTestFinished(() => void node.stop())
+  const connection = await node.dial(multiaddr(target.address))
+  if (hello) await sayHello(connection, pair.publicKey, target)
+  return {
+    publicKey: pair.publicKey,
+    connection,
+    openGossip: () => connection.newStream('/meshsub/1.1.0'),
+    isCut: () => connection.status !== 'open'
+  }
+}
+
+async function sayHello(connection: Connection, publicKey: PublicKey, target: TestNode): Promise<void> {
+  const stream = await connection.newStream(HELLO_PROTOCOL)
+  const own = () => ({
+    ...target.options.describe(),
+    protocolVersion: PROTOCOL_VERSION,
+    agent: 'attacker',
+    networkId: NETWORK_ID,
+    publicKey,
+    addresses: [],
+    timeMs: Date.now(),
+    instance: randomBytes(16).toString('hex'),
+    alone: true
+  })
+  const accept = () => ({ accepted: true, code: 'ok', reason: '' })
+  const deadline = new Deadline(5000)
+  const from = toPublicKey(connection.remotePeer) as PublicKey
+  const { received } = await exchangeHello(stream, true, own, from, accept, deadline)
+  deadline.clear()
+  if (!received.accepted) throw new Error(received.reason)
+  await stream.close()
+}
+
+export function varint(value: number): Buffer {
+  const bytes: number[] = []
+  let rest = value
+  while (rest >= 0x80) {
+    bytes.push((rest % 0x80) | 0x80)
+    rest = Math.floor(rest / 0x80)
+  }
+  return Buffer.from([...bytes, rest])
+}
+
+function field(number: number, body: Uint8Array): Buffer {
+  return Buffer.concat([varint(number * 8 + 2), varint(body.length), body])
+}
+
+/** A length-prefixed gossipsub RPC with one message on a topic. */
+export function gossipFrame(topic: 'consensus' | 'npl', data: Uint8Array, extra: Uint8Array = Buffer.alloc(0)): Buffer {
+  const message = Buffer.concat([field(2, data), field(4, Buffer.from(`/hp/${NETWORK_ID}/${topic}/1`)), extra])
+  const rpc = field(2, message)
+  return Buffer.concat([varint(rpc.length), rpc])
+}
+
+/** Our own header before the content. */
+export function gossipData(topic: 'consensus' | 'npl', content: string | Uint8Array): Buffer {
+  return Buffer.concat([Buffer.from([topic === 'consensus' ? 1 : 2, 0, 0, 0, 0]), Buffer.from(content)])
+}
