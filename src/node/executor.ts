@@ -54,12 +54,10 @@ export interface ExecutorOptions {
   onSettled: (settlement: Settlement) => void
   /** Keeps the outputs of an execution with its ledger. */
   keepOutputs: (seq: number, outputs: UserOutput[]) => Promise<void>
-  /**
-   * Our state is not the agreed one and running the contract again did not help: gets state and outputs from others.
-   * Resolves with the outputs of `seq` once the state directory is at the agreed root and committed; null when it
-   * cannot be done now.
-   */
-  repair: (seq: number, agreed: AgreedResult) => Promise<UserOutput[] | null>
+  /** Copies the agreed state `root` from others and commits it; false when it cannot be done now. */
+  copyState: (root: Hash) => Promise<boolean>
+  /** Gets the agreed outputs of a ledger that was not executed here; null when nobody has them. */
+  fetchOutputs: (seq: number, root: Hash) => Promise<UserOutput[] | null>
   onFatal: (error: Error) => void
 }
 
@@ -72,6 +70,10 @@ interface Done {
 
 /** How long a repair that could not be done waits before it is tried again. */
 const REPAIR_RETRY_MS = 2000
+/** With more ledgers than this to execute, copying the newest agreed state is the shorter way. */
+const REPLAY_MAX = 500
+/** Ledgers passed over whose outputs are still fetched for the users who wait here. */
+const OUTPUTS_FETCHED_MAX = 64
 /** Ledgers that wait in memory; the others are read back from the store when their turn comes. */
 const LEDGERS_IN_MEMORY = 16
 
@@ -89,6 +91,8 @@ export class Executor {
   #done: Done | null = null
   #running: Promise<void> | null = null
   #stopped = false
+  /** Copying instead of replaying was tried in vain since the backlog grew long. */
+  #jumpTried = false
   #wake: (() => void) | null = null
   #diverged: string | null = null
   #last: LastExecution | null = null
@@ -152,9 +156,15 @@ export class Executor {
   async #run(): Promise<void> {
     try {
       while (!this.#stopped && this.#next !== null && this.#next <= this.#newest) {
+        if (this.backlog <= REPLAY_MAX) this.#jumpTried = false
+        else if (!this.#jumpTried) {
+          this.#jumpTried = true
+          await this.#tryJump(this.#next)
+        }
         const ledger = await this.#take(this.#next)
-        await this.#settle(ledger)
+        const inPlace = await this.#settle(ledger)
         if (this.#stopped) return
+        if (!inPlace) continue
         await this.#execute(ledger)
         this.#next = ledger.header.seq + 1
       }
@@ -170,13 +180,18 @@ export class Executor {
     return ledger
   }
 
-  /** Brings the state to what `next` says about the execution before it, and tells the users. */
-  async #settle(next: Ledger): Promise<void> {
+  /**
+   * Brings the state to what `next` says about the execution before it, and tells the users.
+   *
+   * @returns false when the state was copied and another ledger comes next
+   */
+  async #settle(next: Ledger): Promise<boolean> {
     const done = this.#done
     const agreed = next.header.result
     if (done === null) {
-      if (this.#options.state.committedRoot !== agreed.stateRoot) await this.#repair(next.header.seq - 1, agreed)
-      return
+      if (this.#options.state.committedRoot === agreed.stateRoot) return true
+      await this.#copyState(next.header.seq)
+      return false
     }
     this.#done = null
     const { ledger, reason } = done
@@ -184,56 +199,85 @@ export class Executor {
       await this.#options.state.rollback()
       this.#options.onSettled({ status: 'void', ledger })
       this.#log.warn(`execution of ledger ${ledger.header.seq} is void: no result had a majority`)
-      return
+      return true
     }
-    if (!isSame(done.result, agreed)) {
-      await this.#settleDifferent(done, agreed)
-      return
-    }
-    if (done.outputs.length > 0) await this.#options.keepOutputs(ledger.header.seq, done.outputs)
-    await this.#options.state.commit(agreed.stateRoot)
-    if (agreed.status === 'ok') this.#options.onSettled({ status: 'ok', ledger, outputs: done.outputs })
-    else this.#options.onSettled({ status: 'failed', ledger, reason: reason ?? 'failed' })
+    if (!isSame(done.result, agreed)) return await this.#settleDifferent(done, agreed)
+    await this.#accept(done, agreed)
+    if (agreed.status === 'failed') this.#options.onSettled({ status: 'failed', ledger, reason: reason ?? 'failed' })
+    return true
   }
 
-  /** Ours is not the agreed result: go back and run it again (a limit or a crash may have hit only us), else repair. */
-  async #settleDifferent(done: Done, agreed: AgreedResult): Promise<void> {
-    const { ledger } = done
+  /** Our result is the agreed one. */
+  async #accept({ ledger, outputs }: Done, agreed: AgreedResult): Promise<void> {
+    if (outputs.length > 0) await this.#options.keepOutputs(ledger.header.seq, outputs)
+    await this.#options.state.commit(agreed.stateRoot)
+    if (agreed.status === 'ok') this.#options.onSettled({ status: 'ok', ledger, outputs })
+  }
+
+  /** Ours is not the agreed result: go back and run it again (a limit or a crash may have hit only us), else copy. */
+  async #settleDifferent(done: Done, agreed: AgreedResult): Promise<boolean> {
+    const { ledger, result } = done
     const { seq } = ledger.header
     this.#log.warn(
-      `our result of ledger ${seq} (${done.result.status}, state ${short(done.result.stateRoot)}) is not the agreed one (${agreed.status}, state ${short(agreed.stateRoot)})`
+      `our result of ledger ${seq} (${result.status}, state ${short(result.stateRoot)}) is not the agreed one (${agreed.status}, state ${short(agreed.stateRoot)})`
     )
     await this.#options.state.rollback()
     if (agreed.status === 'failed') {
       this.#options.onSettled({ status: 'failed', ledger, reason: 'failed on most nodes' })
-      return
+      return true
     }
     const again = await this.#runContract(ledger)
-    if (this.#stopped) return
+    if (this.#stopped) return false
     if (isSame(again.result, agreed)) {
-      await this.#options.keepOutputs(seq, again.outputs)
-      await this.#options.state.commit(agreed.stateRoot)
-      this.#options.onSettled({ status: 'ok', ledger, outputs: again.outputs })
-      return
+      await this.#accept(again, agreed)
+      return true
     }
     await this.#options.state.rollback()
-    const outputs = await this.#repair(seq, agreed)
-    if (!this.#stopped) this.#options.onSettled({ status: 'ok', ledger, outputs })
+    await this.#copyState(seq)
+    return false
   }
 
-  /** Tries until the agreed state is here: without it nothing that follows can be executed. */
-  async #repair(seq: number, agreed: AgreedResult): Promise<UserOutput[]> {
+  /** Tries until the newest agreed state is here: without one nothing that follows can be executed. */
+  async #copyState(from: number): Promise<void> {
     while (!this.#stopped) {
-      this.#diverged = `the agreed state after ledger ${seq} (${short(agreed.stateRoot)}) is not here`
-      const outputs = await this.#options.repair(seq, agreed)
-      if (outputs !== null) {
+      this.#diverged = `the agreed state of ledger ${this.#newest} is not here yet: it is copied from peers`
+      if (await this.#tryJump(from)) {
         this.#diverged = null
-        await this.#options.keepOutputs(seq, outputs)
-        return outputs
+        return
       }
       await this.#sleep(REPAIR_RETRY_MS)
     }
-    return []
+  }
+
+  /** Copies the state that the newest ledger agrees on, and passes over the executions before that. */
+  async #tryJump(from: number): Promise<boolean> {
+    const newest = await this.#options.readLedger(this.#newest)
+    if (newest === null || !(await this.#options.copyState(newest.header.result.stateRoot))) return false
+    const { seq } = newest.header
+    this.#log.info(`the state of ledger ${seq} is in place: executions ${from} to ${seq - 1} are passed over`)
+    this.#done = null
+    this.#next = seq
+    for (const old of this.#recent.keys()) if (old < seq) this.#recent.delete(old)
+    for (let skipped = Math.max(from, seq - OUTPUTS_FETCHED_MAX); skipped < seq; skipped++)
+      await this.#settleSkipped(skipped)
+    return true
+  }
+
+  async #settleSkipped(seq: number): Promise<void> {
+    const ledger = await this.#options.readLedger(seq)
+    const next = await this.#options.readLedger(seq + 1)
+    if (this.#stopped || ledger === null || next === null) return
+    const { status, outputsRoot } = next.header.result
+    if (status !== 'ok') {
+      this.#options.onSettled(
+        status === 'void' ? { status, ledger } : { status, ledger, reason: 'failed on most nodes' }
+      )
+      return
+    }
+    const outputs = outputsRoot === EMPTY_OUTPUTS_ROOT ? [] : await this.#options.fetchOutputs(seq, outputsRoot)
+    if (outputs === null) return
+    if (outputs.length > 0) await this.#options.keepOutputs(seq, outputs)
+    this.#options.onSettled({ status: 'ok', ledger, outputs })
   }
 
   async #execute(ledger: Ledger): Promise<void> {

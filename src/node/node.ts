@@ -10,21 +10,12 @@ import {
 import { networkIdOf, PROPOSAL_LIMITS } from '../codec/index.js'
 import { contractPaths, type NodeConfig } from '../config/index.js'
 import { tipOf } from '../consensus/close-ledger.js'
-import type {
-  AgreedResult,
-  Certificate,
-  ConsensusConfig,
-  Genesis,
-  Hash,
-  Ledger,
-  PublicKey,
-  UserOutput
-} from '../consensus/types.js'
+import type { Certificate, ConsensusConfig, Genesis, Hash, Ledger, PublicKey, UserOutput } from '../consensus/types.js'
 import { ContractRunner, DEFAULT_LIMITS as DEFAULT_CONTRACT_LIMITS } from '../contract/index.js'
 import { Signer } from '../crypto/index.js'
 import { type LedgerLink, LedgerStore } from '../ledger/index.js'
 import { createNetwork, DEFAULT_LIMITS as DEFAULT_NETWORK_LIMITS, type Network } from '../network/index.js'
-import { StateStore } from '../state/index.js'
+import { StateStore, type SyncProgress } from '../state/index.js'
 import { DEFAULT_USER_LIMITS, PendingInputs, UserServer } from '../users/index.js'
 import { VERSION } from '../version.js'
 import { CatchUp } from './catch-up.js'
@@ -36,6 +27,7 @@ import { Journal, openJournalFile } from './journal.js'
 import { NplBridge } from './npl-bridge.js'
 import { ProposalPool } from './proposal-pool.js'
 import { fetchOutputs, fetchProposals, serve } from './services.js'
+import { copyState, serveState } from './state-copy.js'
 import { createAdminSource } from './status.js'
 
 export interface StartOptions {
@@ -71,6 +63,9 @@ export class HotPocketNode {
   /** When the ledgers of the last minute closed, ms since the epoch. */
   readonly closes: number[] = []
   stopping = false
+  /** How far the copying of the state from peers is; null when none goes on. */
+  stateCopy: SyncProgress | null = null
+  readonly #aborting = new AbortController()
   readonly #signer: Signer
   readonly #closers: { name: string; close: () => Promise<unknown> }[] = []
   #pool!: ProposalPool
@@ -268,6 +263,7 @@ export class HotPocketNode {
     this.network.onGossip('npl', (bytes, from) => this.#npl.receive(bytes, from))
     this.network.on('peer:status', ({ publicKey, status }) => this.catchUp.hear(status.seq, publicKey))
     await serve(this.network, this.#pool, this.ledgers)
+    await serveState(this.network, this.state)
   }
 
   connectedValidators(): PublicKey[] {
@@ -363,21 +359,37 @@ export class HotPocketNode {
       onExecuted: (seq, result) => this.driver.executed(seq, result),
       onSettled: (settlement) => this.#tellUsers(settlement),
       keepOutputs: (seq, outputs) => this.ledgers.putOutputs(seq, outputs),
-      repair: (seq, agreed) => this.#repair(seq, agreed),
+      copyState: (root) => this.#copyState(root),
+      fetchOutputs: (seq, root) => fetchOutputs(this.network, seq, root, this.#connectedPeers(), this.log),
       onFatal: (error) => this.#fail(error)
     })
     this.#onStop('execution', async () => {
+      this.#aborting.abort()
       const done = this.executor.stop()
       await this.runner.stop()
       await done
     })
   }
 
-  async #repair(seq: number, agreed: AgreedResult): Promise<UserOutput[] | null> {
-    const peers = this.network.peers().flatMap((peer) => (peer.connected ? [peer.publicKey] : []))
-    const outputs = await fetchOutputs(this.network, seq, agreed.outputsRoot, peers, this.log)
-    if (outputs === null || this.state.committedRoot !== agreed.stateRoot) return null
-    return outputs
+  async #copyState(root: Hash): Promise<boolean> {
+    try {
+      const { signal } = this.#aborting
+      const onProgress = (progress: SyncProgress): void => {
+        this.stateCopy = progress
+      }
+      const log = this.log.child({ part: 'state' })
+      await copyState(root, { network: this.network, state: this.state, log, signal, onProgress })
+      return true
+    } catch (error) {
+      if (!this.stopping) this.log.warn(`the agreed state could not be copied now: ${(error as Error).message}`)
+      return false
+    } finally {
+      this.stateCopy = null
+    }
+  }
+
+  #connectedPeers(): PublicKey[] {
+    return this.network.peers().flatMap((peer) => (peer.connected ? [peer.publicKey] : []))
   }
 
   /** Outputs of an agreed execution to the users who are connected here; a word to those who get none. */
