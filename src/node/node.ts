@@ -10,7 +10,7 @@ import {
 import { networkIdOf, PROPOSAL_LIMITS } from '../codec/index.js'
 import { contractPaths, type NodeConfig } from '../config/index.js'
 import { tipOf } from '../consensus/close-ledger.js'
-import type { Certificate, ConsensusConfig, Genesis, Hash, Ledger, PublicKey, UserOutput } from '../consensus/types.js'
+import type { Certificate, ConsensusConfig, Genesis, Hash, Ledger, PublicKey } from '../consensus/types.js'
 import { ContractRunner, DEFAULT_LIMITS as DEFAULT_CONTRACT_LIMITS } from '../contract/index.js'
 import { Signer } from '../crypto/index.js'
 import { type LedgerLink, LedgerStore } from '../ledger/index.js'
