@@ -94,12 +94,14 @@ async function findTipProblem(options: StartOptions, seq: number): Promise<strin
   return findLedgerProblem(await table.body(entry), entry.certificate(config.unl), previous, config)
 }
 
-/** The recorded tip; when the record is lost or names no ledger, the highest ledger there is, without a hash. */
+/** The recorded tip; when that is lost or contradicts the hash index, the highest ledger there is, without a hash. */
 async function readTip(db: LedgerDb, base: number): Promise<{ seq: number; hash: Hash }> {
   const recorded = decodeSeq(await db.get(KEYS.tip))
-  if (recorded !== null && (await db.has(KEYS.ledger(recorded.seq)))) return recorded
-  const highest = await highestSeq(db, base)
-  return recorded?.seq === 0 && highest === 0 ? recorded : { seq: highest, hash: '' }
+  if (recorded !== null) {
+    const indexed = decodeSeq(await db.get(KEYS.hash(recorded.hash)))
+    if (indexed?.seq === recorded.seq) return recorded
+  }
+  return { seq: await highestSeq(db, base), hash: '' }
 }
 
 async function highestSeq(db: LedgerDb, otherwise: number): Promise<number> {

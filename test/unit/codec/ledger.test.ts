@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import {
   bytesToHex,
   CodecError,
@@ -34,6 +34,8 @@ import {
 import * as pb from '../../../src/codec/pb/ledger.js'
 import type { LedgerHeader } from '../../../src/consensus/types.js'
 import * as arbitrary from './arbitraries.js'
+
+vi.setConfig({ testTimeout: 60_000 })
 
 const key = (index: number) => index.toString(16).padStart(64, '0')
 const UNL = [key(1), key(2), key(3), key(4)]

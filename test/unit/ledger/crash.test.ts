@@ -3,9 +3,11 @@ import { once } from 'node:events'
 import { readdir, readFile, truncate, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { LedgerStore, LedgerStoreError, verifyChain } from '../../../src/ledger/index.js'
 import { certify, GENESIS, log, makeChain, makeDir, nextOf } from './chain.js'
+
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 
 let dir: Awaited<ReturnType<typeof makeDir>>
 
@@ -34,7 +36,7 @@ async function appendAndKill(count: number): Promise<number> {
 }
 
 describe('a store killed with -9 while it appends', () => {
-  it('has every ledger that was reported and a whole chain, ten times in a row', { timeout: 120_000 }, async () => {
+  it('has every ledger that was reported and a whole chain, ten times in a row', { timeout: 180_000 }, async () => {
     for (let run = 0; run < 10; run++) {
       const reported = await appendAndKill(5 + run * 4)
       const store = await LedgerStore.open(dir.path, { log })
@@ -100,7 +102,7 @@ describe('a store with damaged files', () => {
     expect(await expectClearAnswer(40)).toBe('shorter')
   })
 
-  it('answers clearly wherever bytes are flipped', { timeout: 120_000 }, async () => {
+  it('answers clearly wherever bytes are flipped', { timeout: 180_000 }, async () => {
     await fill(40)
     // The second opening has moved the log into a table: both kinds of file are there to damage.
     await (await LedgerStore.open(dir.path, { log })).close()

@@ -2,7 +2,7 @@ import { AssertionError } from 'node:assert'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ClassicLevel } from 'classic-level'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { configHashOf, encodeLedgerRecord } from '../../../src/codec/index.js'
 import { LedgerStore, type LedgerStoreOptions, verifyChain } from '../../../src/ledger/index.js'
 import {
@@ -18,6 +18,8 @@ import {
   USERS,
   ZERO
 } from './chain.js'
+
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 
 let dir: Awaited<ReturnType<typeof makeDir>>
 let stores: LedgerStore[]

@@ -1,5 +1,6 @@
+import { cp } from 'node:fs/promises'
 import { ClassicLevel } from 'classic-level'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import {
   encodeConsensusConfig,
   encodeInputsPart,
@@ -13,25 +14,34 @@ import { LedgerStore, summary, verifyChain, view } from '../../../src/ledger/ind
 import { encodeSeq, KEYS } from '../../../src/ledger/keys.js'
 import { type Closed, certify, GENESIS, log, makeChain, makeConfig, makeDir, nextOf, SIGNERS, ZERO } from './chain.js'
 
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
+
 const LENGTH = 199
 /** Far from the tip, so that opening does not see it; with users, inputs and outputs. */
 const SEQ = 50
 
-let dir: Awaited<ReturnType<typeof makeDir>>
-let chain: Closed[]
-let victim: Closed
+const chain = makeChain(LENGTH)
+const victim = chain[SEQ - 1] as Closed
 
-beforeEach(async () => {
-  dir = await makeDir()
-  chain = makeChain(LENGTH)
-  victim = chain[SEQ - 1] as Closed
-  const store = await LedgerStore.open(dir.path, { log })
+let dir: Awaited<ReturnType<typeof makeDir>>
+let untouched: Awaited<ReturnType<typeof makeDir>>
+
+beforeAll(async () => {
+  untouched = await makeDir()
+  const store = await LedgerStore.open(untouched.path, { log })
   await store.putGenesis(GENESIS)
   for (const { ledger, certificate, outputs } of chain) {
     await store.append(ledger, certificate, { sync: false })
     await store.putOutputs(ledger.header.seq, outputs)
   }
   await store.close()
+})
+
+afterAll(() => untouched.remove())
+
+beforeEach(async () => {
+  dir = await makeDir()
+  await cp(untouched.path, dir.path, { recursive: true })
 })
 
 afterEach(() => dir.remove())
@@ -204,7 +214,7 @@ describe('opening', () => {
     const { hash } = (chain[LENGTH - 1] as Closed).ledger
     await tamper((level) => level.put(KEYS.tip.toString(), encodeSeq(named, hash)))
     const opened = await tipOf()
-    expect(opened).toMatchObject({ seq: named === 7 ? 7 : LENGTH, ok: true })
+    expect(opened).toMatchObject({ seq: LENGTH, ok: true })
     expect(opened.repaired).not.toBe(null)
   })
 
