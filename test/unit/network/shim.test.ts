@@ -95,7 +95,7 @@ describe('the shim', () => {
   it.each([
     ['plain', PlainWebSocket, false],
     ['mended', MendedWebSocket, true]
-  ])('close(1006) of the %s WebSocket ends the socket: %s', async (_name, Socket, ends) => {
+  ])('close(1006) of the %s WebSocket', async (_name, Socket, ends) => {
     const server = new WebSocketServer({ port: 0, host: '127.0.0.1' })
     onTestFinished(() => {
       for (const client of server.clients) client.terminate()
