@@ -132,6 +132,7 @@ async function ask(options: FetcherOptions, job: Job, signal: AbortSignal): Prom
   const either = AbortSignal.any([signal, timeout.signal])
   try {
     return await new Promise<ChunkAnswer>((resolve, reject) => {
+      if (either.aborted) reject(either.reason)
       either.addEventListener('abort', () => reject(either.reason), { once: true })
       options.fetchChunks(job.wants, job.attempt, either).then(resolve, reject)
     })

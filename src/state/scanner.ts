@@ -55,10 +55,7 @@ export interface ScanStats {
   hashedBytes: number
 }
 
-const S_IFMT = 0o170000
-const S_IFREG = 0o100000
-const S_IFDIR = 0o040000
-const S_IFLNK = 0o120000
+const { S_IFMT, S_IFREG, S_IFDIR, S_IFLNK } = fs.constants
 /** Times are taken from a clock that ticks every 1 to 10 ms. */
 const RACY_NS = 50_000_000n
 /** On file systems that keep whole seconds (or two). */
@@ -99,12 +96,12 @@ function isFar(stat: BigIntStats, wanted: TreeNode | undefined): boolean {
   return type !== S_IFREG || stat.nlink > 1n || Number(stat.size) > 2 * wanted.size + FAR_BYTES
 }
 
-const KINDS: Record<number, string> = {
-  2401: 'a named pipe',
-  4802: 'a character device',
-  14406: 'a block device',
-  26411: 'a socket'
-}
+const KINDS: ReadonlyMap<number, string> = new Map([
+  [fs.constants.S_IFIFO, 'a named pipe'],
+  [fs.constants.S_IFCHR, 'a character device'],
+  [fs.constants.S_IFBLK, 'a block device'],
+  [fs.constants.S_IFSOCK, 'a socket']
+])
 
 /** One walk over a directory tree. Reads only what changed since `options.last`. */
 export class Scanner {
@@ -197,7 +194,7 @@ export class Scanner {
       return this.#scanDir(file, rel, depth + 1, lastDir, wanted?.kind === 'dir' ? wanted : undefined)
     }
     if (type === S_IFLNK) return this.#scanLink(file, rel, depth, stat, last)
-    return this.#reject(file, rel, `it is ${KINDS[type] ?? 'of an unknown kind'}`)
+    return this.#reject(file, rel, `it is ${KINDS.get(type) ?? 'of an unknown kind'}`)
   }
 
   async #scanFile(file: string, rel: string, stat: BigIntStats, last: TrackedFile | undefined): Promise<TrackedFile> {
