@@ -20,7 +20,7 @@ function report(outcome: Outcome, trace: boolean): void {
     console.log(`seed ${seed}: ${outcome.ledgers} ledgers, trace ${outcome.traceHash}`)
     return
   }
-  const again = simulate(core, seed, true)
+  const again = simulate(core, seed, { keepLines: true })
   console.log(again.lines.slice(trace ? 0 : -60).join('\n'))
   const { n, quorum, byzantine } = profile
   console.log(`seed ${seed} (n=${n} q=${quorum} byzantine=${byzantine}): ${violation.kind}: ${violation.message}`)
@@ -38,7 +38,7 @@ const sum = { ledgers: 0, healed: 0, attemptMax: 0, healingMaxMs: 0 }
 const failed: number[] = []
 let traces = 0
 for (let seed = first; seed < first + count; seed++) {
-  const outcome = simulate(core, seed, values.trace)
+  const outcome = simulate(core, seed, { keepLines: values.trace })
   sum.ledgers += outcome.ledgers
   sum.attemptMax = Math.max(sum.attemptMax, outcome.attemptMax)
   if (outcome.healingMs !== null) sum.healed++

@@ -180,9 +180,10 @@ export class ByzantineNode implements Peer {
   /** Other candidates for others: true ones, wrong hashes, prevotes that do not belong to them or are too few. */
   #coordinate(attempt: number): void {
     const { random, peers } = this.#world
-    const candidates = [this.#makeCandidate(attempt), this.#makeCandidate(attempt)]
+    const first = this.#makeCandidate(attempt)
+    const candidates = random.chance(0.5) ? [first] : [first, this.#makeCandidate(attempt), null]
     for (const { index } of peers) {
-      const candidate = random.pick([...candidates, null])
+      const candidate = random.pick(candidates)
       if (candidate !== null) this.#tell(index, { type: 'candidate', candidate })
     }
   }
@@ -211,9 +212,18 @@ export class ByzantineNode implements Peer {
     })
   }
 
+  #makeOwnPrevotes(hash: Hash, attempt: number): VoteSet {
+    const { random, profile, signatures } = this.#world
+    signatures.signVote({ validator: this.key, seq: this.#seq, attempt, kind: 'prevote', hash, proposals: [] })
+    const count = random.pick([1, profile.quorum])
+    const own = Array.from({ length: count }, () => ({ validator: this.key, signature: SIGNATURE }))
+    return { seq: this.#seq, attempt, hash, signatures: own }
+  }
+
   /** Prevotes of others as they are, with our own, but short of a quorum, repeated, or for another ledger. */
   #makePrevotes(hash: Hash, attempt: number): VoteSet | null {
     const { random, profile, signatures } = this.#world
+    if (random.chance(0.5)) return this.#makeOwnPrevotes(hash, random.between(0, attempt - 1))
     const basis = this.#prevotes.length > 0 ? random.pick(this.#prevotes) : null
     if (basis === null || basis.hash === null) return null
     const same = this.#prevotes.filter((vote) => vote.attempt === basis.attempt && vote.hash === basis.hash)

@@ -107,6 +107,9 @@ export class HonestNode implements Peer {
     if (this.#memory === null) return
     this.#memory = null
     const world = this.#world
+    if (world.random.chance(world.profile.ledgerLossRate) && world.isHeldByOthers(this.tip.seq, this.index)) {
+      this.#disk.ledgers.pop()
+    }
     world.trace.fold(this.index + 100)
     world.trace.note(() => `node ${this.index} crashes ${reason}`)
     world.clock.schedule(world.random.fraction() * world.profile.downMs, () => {

@@ -57,14 +57,19 @@ export class Network {
     if (this.#healed.has(from) && this.#healed.has(to)) return [1 + this.#random.fraction() * 20]
     if (this.#cut.has(from * this.#peers.length + to)) return []
     if ((this.#cutOffUntilMs.get(from) ?? 0) > this.#clock.nowMs) return []
-    const { lossRate, precommitLossRate, proposalLossRate, duplicateRate, delayMs } = this.#profile
-    if (this.#random.chance(lossRate)) return []
-    if (message?.type === 'vote' && message.vote.kind === 'precommit' && this.#random.chance(precommitLossRate))
-      return []
-    if (message?.type === 'proposal' && this.#random.chance(proposalLossRate)) return []
+    const { lossRate, duplicateRate, delayMs } = this.#profile
+    if (this.#random.chance(lossRate) || (message && this.#random.chance(this.#lossOf(from, to, message)))) return []
     // Cubed: most are fast, some are very late.
     const draw = () => 1 + this.#random.fraction() ** 3 * delayMs
     return this.#random.chance(duplicateRate) ? [draw(), draw() * 3] : [draw()]
+  }
+
+  #lossOf(from: number, to: number, message: Message): number {
+    const { precommitLossRate, proposalLossRate, forkHunt, lucky, lone } = this.#profile
+    if (message.type === 'proposal') return forkHunt && from === lone ? 0.8 : proposalLossRate
+    if (message.type === 'candidate') return 0
+    if (message.vote.kind === 'precommit') return forkHunt && to === lucky ? 0 : precommitLossRate
+    return forkHunt && to === lone && message.vote.attempt === 0 ? 0.7 : 0
   }
 
   /** Nothing that `node` sends arrives for a while. */

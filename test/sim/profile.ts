@@ -21,8 +21,15 @@ export interface Profile {
   /** Probability of a crash at each boundary between two effects, and within one. */
   crashRate: number
   downMs: number
-  /** Cuts off the node that closes a ledger first and crashes others: what tells a fork from luck. */
+  /**
+   * Faults aimed at the lock: one lucky node gets the precommits and is cut off once it has closed a ledger, a lone one
+   * misses prevotes and is not heard in time, others crash. What remains of the quorum must close the same ledger.
+   */
   forkHunt: boolean
+  lucky: number
+  lone: number
+  /** Probability that a crash also takes the last ledger, when all other nodes have it. */
+  ledgerLossRate: number
   slowNodes: number
   slowExecutionMs: number
   executionMs: number
@@ -46,7 +53,27 @@ export function keyOf(name: string): PublicKey {
 }
 
 export function drawProfile(random: Random): Profile {
-  const n = random.pick([1, 2, 3, 4, 4, 4, 4, 5, 6, 7, 7, 8, 9, 10])
+  if (random.chance(0.6)) return drawAny(random, random.pick([1, 2, 3, 4, 4, 4, 4, 5, 6, 7, 7, 8, 9, 10]))
+  const profile = drawAny(random, random.pick([4, 4, 4, 4, 5, 7]))
+  // The Byzantine validator, if there is one, coordinates; otherwise the lone node does, for the lock to be needed.
+  const [lucky, lone] = random.shuffle(Array.from({ length: profile.n }, (_, index) => index)) as [number, number]
+  return {
+    ...profile,
+    forkHunt: true,
+    lucky,
+    lone,
+    lossRate: random.pick([0, 0.01, 0.05]),
+    precommitLossRate: random.pick([0.7, 0.9]),
+    proposalLossRate: random.pick([0, 0.2]),
+    delayMs: random.pick([2, 10, 50]),
+    partitionEveryMs: random.pick([0, 0, 5000]),
+    crashRate: random.pick([0, 0, 0.001]),
+    downMs: random.pick([10, 500]),
+    slowNodes: 0
+  }
+}
+
+function drawAny(random: Random, n: number): Profile {
   const threshold = random.pick([67, 67, 67, 70, 75, 80, 90, 100])
   const quorum = expectedQuorum(n, threshold)
   const safe = 2 * quorum - n - 1
@@ -79,7 +106,10 @@ export function drawProfile(random: Random): Profile {
     partitionEveryMs: random.pick([0, 500, 2000, 5000]),
     crashRate: random.pick([0, 0, 0.0005, 0.003, 0.015]),
     downMs: random.pick([10, 1000, 5000]),
-    forkHunt: random.chance(0.5),
+    forkHunt: false,
+    lucky: 0,
+    lone: 0,
+    ledgerLossRate: random.pick([0, 0, 0.5]),
     slowNodes: random.chance(0.3) ? random.between(1, Math.max(1, n - quorum)) : 0,
     slowExecutionMs: random.pick([300, 900, 3000]),
     executionMs: random.pick([0, 2, 20]),

@@ -34,6 +34,13 @@ export interface Outcome {
   lines: string[]
 }
 
+export interface RunOptions {
+  /** Keeps a readable trace. */
+  keepLines?: boolean
+  /** Demands progress after the faults; without it only safety is checked. */
+  healing?: boolean
+}
+
 /** Ledgers that must be closed after the faults. */
 const LEDGERS_AFTER = 4
 
@@ -53,18 +60,21 @@ export class World {
   readonly #seed: number
   readonly #honest: HonestNode[]
   readonly #byzantine = new Set<number>()
+  readonly #healing: boolean
   #faults = true
   #attemptMax = 0
 
-  constructor(core: Core, seed: number, keepLines: boolean) {
+  constructor(core: Core, seed: number, { keepLines = false, healing = true }: RunOptions) {
+    this.#healing = healing
     this.core = core
     this.#seed = seed
     this.random = new Random(seed)
     this.profile = drawProfile(this.random)
     this.trace = new Trace(keepLines)
-    const { config, n, byzantine, observers, strangers, slowNodes } = this.profile
+    const { config, n, byzantine, observers, strangers, slowNodes, forkHunt, lone } = this.profile
     this.genesis = genesisLedger({ contractId: 'sim', config, stateRoot: blake3Hex(Buffer.from('state')) })
-    const order = this.random.shuffle(Array.from({ length: n }, (_, index) => index))
+    const drawn = this.random.shuffle(Array.from({ length: n }, (_, index) => index))
+    const order = forkHunt ? [lone, ...drawn.filter((index) => index !== lone)] : drawn
     for (const index of order.slice(0, byzantine)) this.#byzantine.add(index)
     for (let stranger = 0; stranger < strangers; stranger++) this.#byzantine.add(n + observers + stranger)
     const slow = new Set(order.slice(byzantine, byzantine + slowNodes))
@@ -89,6 +99,11 @@ export class World {
     return this.#byzantine.has(index)
   }
 
+  /** True when all other honest nodes have a ledger, so that one may lose it. */
+  isHeldByOthers(seq: number, index: number): boolean {
+    return this.#faults && this.#honest.every((node) => node.index === index || node.tip.seq >= seq)
+  }
+
   ledgerClosed(node: number, closed: ClosedLedger): void {
     const isFirst = this.checks.ledgerClosed(node, closed)
     if (!isFirst) return
@@ -101,8 +116,8 @@ export class World {
   /** What the first to close a ledger knows is kept from the others, who may crash with what they know of it. */
   #huntFork(closer: number): void {
     const { random } = this
-    if (random.chance(0.4)) this.network.cutOff(closer, random.between(1000, 8000))
-    if (!random.chance(0.3)) return
+    if (random.chance(0.8)) this.network.cutOff(closer, random.between(3000, 12_000))
+    if (!random.chance(0.4)) return
     for (const node of this.#honest) {
       if (node.index === closer || !random.chance(0.6)) continue
       this.clock.schedule(random.fraction() * 100, () => {
@@ -121,7 +136,7 @@ export class World {
       this.#schedulePartitions()
       const { faultMs, faultLedgers } = this.profile
       this.#runUntil(faultMs, () => this.checks.ledgers >= faultLedgers)
-      healingMs = this.#heal()
+      if (this.#healing) healingMs = this.#heal()
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error)
       violation =
@@ -209,6 +224,6 @@ export class World {
 }
 
 /** Runs one seed. */
-export function simulate(core: Core, seed: number, keepLines = false): Outcome {
-  return new World(core, seed, keepLines).run()
+export function simulate(core: Core, seed: number, options: RunOptions = {}): Outcome {
+  return new World(core, seed, options).run()
 }
