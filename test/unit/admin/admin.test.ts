@@ -6,7 +6,7 @@ import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import {
   type AdminServer,
   type AdminServerOptions,
@@ -17,6 +17,9 @@ import {
 } from '../../../src/admin/index.js'
 import { shortSocketPath } from '../../../src/admin/socket-path.js'
 import { createFakeSource, HASH, STATUS, TIP } from './fake-source.js'
+
+// Processes are started here, which takes its time on a busy machine.
+vi.setConfig({ testTimeout: 60_000 })
 
 const log = pino({ level: 'silent' })
 let base: string
