@@ -7,8 +7,8 @@ const MIB = 1024 * KIB
 export const LIMITS = {
   /** Validators of a UNL: with more, every ledger's certificate would no longer fit in one packet of some kilobytes. */
   validators: 128,
-  /** Connected users of one ledger. */
-  usersPerLedger: 20_000,
+  /** Connected users of one ledger: the contract gets two descriptors for each. */
+  usersPerLedger: 4096,
   /** Inputs of one ledger, whatever their size. */
   inputsPerLedger: 65_536,
   /** Content bytes of all inputs of one ledger: the most that a config may allow. */

@@ -16,11 +16,11 @@ import * as pb from './pb/consensus.js'
 
 export const PROPOSAL_LIMITS = {
   /** Connected users of one node that one proposal may name. */
-  users: 20_000,
+  users: 4096,
   /** Inputs in one proposal. */
   inputs: 16_384,
   /** Encoded user list: a key, a proof and framing for each user. */
-  usersBytes: 4 * 1024 * 1024,
+  usersBytes: 1024 * 1024,
   /** Encoded input list: content and framing. */
   inputsBytes: 72 * 1024 * 1024,
   /** Encoded payload: five hashes, a result and numbers. */

@@ -9,7 +9,7 @@ import type {
   PublicKey,
   UserOutput
 } from '../consensus/types.js'
-import type { Execution, ExecutionOutcome } from '../contract/index.js'
+import { ContractError, type Execution, type ExecutionOutcome } from '../contract/index.js'
 import { StateError } from '../state/index.js'
 
 /** The contract, as far as the executor needs it. */
@@ -288,9 +288,9 @@ export class Executor {
   }
 
   async #runContract(ledger: Ledger): Promise<Done> {
-    const { contract, state, config } = this.#options
+    const { state, config } = this.#options
     const { seq } = ledger.header
-    const outcome = await contract.execute(executionOf(ledger, config.unl))
+    const outcome = await this.#tryContract(executionOf(ledger, config.unl))
     if (this.#stopped) return this.#failed(ledger, 'stopped')
     this.#last = { seq, status: outcome.status, reason: outcome.reason, durationMs: outcome.durationMs }
     if (outcome.status === 'failed') return this.#undo(ledger, outcome.reason ?? 'failed')
@@ -304,6 +304,20 @@ export class Executor {
     const { configHash } = ledger.header.result
     const result: ExecutionResult = { status: 'ok', stateRoot, outputsRoot: outputsRootOf(outcome.outputs), configHash }
     return { ledger, result, outputs: outcome.outputs, reason: null }
+  }
+
+  /** A contract that cannot even be started has failed: when that is so everywhere, the chain goes on without it. */
+  async #tryContract(execution: Execution): Promise<ExecutionOutcome> {
+    const start = performance.now()
+    try {
+      return await this.#options.contract.execute(execution)
+    } catch (error) {
+      if (!(error instanceof ContractError) || this.#stopped) throw error
+      this.#log.error(`the contract could not be run for ledger ${execution.seq}: ${error.message}`)
+      const durationMs = performance.now() - start
+      const none = { exitCode: null, signal: null, outputs: [], nplMessages: 0, nplBytesSent: 0 }
+      return { status: 'failed', reason: 'the contract could not be started', durationMs, ...none }
+    }
   }
 
   /** A failed execution leaves no trace. */

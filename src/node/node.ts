@@ -356,7 +356,10 @@ export class HotPocketNode {
       config: this.genesis.config,
       log: this.log.child({ part: 'execution' }),
       readLedger: async (seq) => (await this.ledgers.get(seq))?.ledger ?? null,
-      onExecuted: (seq, result) => this.driver.executed(seq, result),
+      onExecuted: (seq, result) => {
+        this.ledgers.holdFrom(seq)
+        this.driver.executed(seq, result)
+      },
       onSettled: (settlement) => this.#tellUsers(settlement),
       keepOutputs: (seq, outputs) => this.ledgers.putOutputs(seq, outputs),
       copyState: (root) => this.#copyState(root),
@@ -453,6 +456,7 @@ export class HotPocketNode {
 
   /** Finds the ledger before whose execution the state on disk stands, and goes on from there. */
   async #resumeExecution(): Promise<void> {
+    this.ledgers.holdFrom(0)
     const tip = this.ledgers.tip().seq
     for (let seq = tip; seq > Math.max(-1, tip - ROOTS_TRIED); seq--) {
       const header = await this.ledgers.header(seq)

@@ -9,6 +9,7 @@ import {
   encodeUserList,
   isSignatureValid,
   LIMITS,
+  PROPOSAL_LIMITS,
   type ProposalMessage,
   type ProposalPayload,
   partHashOf,
@@ -82,7 +83,7 @@ export class ProposalPool {
   /** Makes and signs a proposal. */
   create(draft: ProposalDraft): OwnProposal {
     const { networkId, signer } = this.#options
-    const { users, inputs } = draft.selection
+    const { users, inputs } = capUsers(draft.selection)
     const index = new Map(users.map((user, position) => [user.key, position]))
     const usersPart = this.#encodeUsers(signer.publicKey, users)
     const inputsPart = encodeInputList(
@@ -281,6 +282,17 @@ export class ProposalPool {
       return { user: user.key, id: inputIdOf(user.key, challenge, ordinal, content), content }
     })
   }
+}
+
+/** No more users than a proposal may name: those with inputs in it first. What is left out waits for the next one. */
+function capUsers(selection: Selection): Selection {
+  const { users, inputs } = selection
+  if (users.length <= PROPOSAL_LIMITS.users) return selection
+  const withInputs = new Set(inputs.map((input) => input.user))
+  const first = users.filter(({ key }) => withInputs.has(key))
+  const others = users.filter(({ key }) => !withInputs.has(key))
+  const kept = new Set([...first, ...others].slice(0, PROPOSAL_LIMITS.users).map(({ key }) => key))
+  return { users: users.filter(({ key }) => kept.has(key)), inputs: inputs.filter(({ user }) => kept.has(user)) }
 }
 
 function toProposal(
