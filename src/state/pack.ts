@@ -10,6 +10,8 @@ const read = promisify(fs.read)
 
 /** Hash, length. */
 const HEAD_BYTES = 32 + 4
+/** Reading or writing so little is done before another thread would have begun. */
+const SMALL_BYTES = 8 * 1024
 
 /**
  * Fetched chunks on disk, one after another in one file, found by hash: what a cut copy has fetched is there for the
@@ -68,7 +70,11 @@ export class ChunkPack {
     const at = this.#end
     this.#end += record.length
     for (let done = 0; done < record.length; ) {
-      done += (await write(this.#fd, record, done, record.length - done, at + done)).bytesWritten
+      const left = record.length - done
+      done +=
+        record.length <= SMALL_BYTES
+          ? fs.writeSync(this.#fd, record, done, left, at + done)
+          : (await write(this.#fd, record, done, left, at + done)).bytesWritten
     }
     this.#places.set(hash, at)
   }
@@ -80,9 +86,14 @@ export class ChunkPack {
     const bytes = Buffer.allocUnsafe(want.bytes)
     let done = 0
     while (done < bytes.length) {
-      const { bytesRead } = await read(this.#fd, bytes, done, bytes.length - done, at + HEAD_BYTES + done)
-      if (bytesRead === 0) break
-      done += bytesRead
+      const left = bytes.length - done
+      const place = at + HEAD_BYTES + done
+      const count =
+        bytes.length <= SMALL_BYTES
+          ? fs.readSync(this.#fd, bytes, done, left, place)
+          : (await read(this.#fd, bytes, done, left, place)).bytesRead
+      if (count === 0) break
+      done += count
     }
     if (done === bytes.length && isChunk(want, bytes)) return bytes
     this.#places.delete(want.hash)

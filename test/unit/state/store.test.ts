@@ -6,12 +6,12 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { EMPTY_ROOT } from '../../../src/state/index.js'
 import { listTree, makeBytes, Sandbox } from './helpers.js'
 
-describe('state store', () => {
+describe('state store', { timeout: 60_000 }, () => {
   let box: Sandbox
   beforeEach(() => {
     box = new Sandbox()
   })
-  afterEach(() => box.destroy())
+  afterEach(() => box.destroy(), 60_000)
 
   it('starts empty and clean', async () => {
     const store = await box.open()
