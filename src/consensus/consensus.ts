@@ -552,8 +552,6 @@ export class Consensus {
   #restore(): void {
     const journaled = this.#journaled
     if (journaled?.seq !== this.seq) return
-    // What was sent before the restart may have been lost, and every validator may have been restarted.
-    this.#setTimer('resend', this.#timeouts.resendMs)
     for (const { attempt, kind, hash } of journaled.votes) {
       this.#voted.set(`${attempt} ${kind}`, hash)
       if (attempt > this.#attempt) this.#attempt = attempt
@@ -564,6 +562,8 @@ export class Consensus {
     this.#lock = journaled.lock
     this.#valid = journaled.lock
     if (journaled.lock !== null) this.#proposals.keep(journaled.lock)
+    // What was sent before the restart may have been lost, and every validator may have been restarted.
+    this.#onResend()
   }
 }
 

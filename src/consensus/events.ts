@@ -60,7 +60,10 @@ export type ConsensusEffect =
   | { type: 'timer'; timer: Timer; delayMs: number }
   /** Get proposals that others vote on, from those who should have them. */
   | { type: 'fetch'; seq: number; proposals: Hash[]; from: PublicKey[] }
-  /** Send own proposal, votes and candidate of `attempt` again: they may have been lost. */
+  /**
+   * Send own proposal, votes and candidate of `attempt`, and the precommit of the lock, again: they may have been lost.
+   * Hand them back as events too: after a restart that is how they come to be counted; known ones are ignored.
+   */
   | { type: 'resend'; seq: number; attempt: number }
   /** The ledger is closed: persist it with its certificate, then deliver and execute. */
   | { type: 'close'; ledger: Ledger; certificate: Certificate }

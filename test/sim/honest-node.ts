@@ -96,11 +96,6 @@ export class HonestNode implements Peer {
     world.trace.note(() => `node ${this.index} starts on ledger ${tip.seq}`)
     this.#run(this.#memory, core.start())
     this.#executeTip()
-    if (journal === null) return
-    for (const message of this.#ownMessages()) {
-      this.#feed(message)
-      this.#broadcast(message)
-    }
   }
 
   crash(reason: string): void {
@@ -202,7 +197,7 @@ export class HonestNode implements Peer {
         this.#fetch(memory, effect.proposals, effect.from)
         break
       case 'resend':
-        for (const message of this.#ownMessages(effect.attempt)) this.#broadcast(message)
+        for (const message of this.#ownMessages(effect.attempt)) this.#sendAndFeed(message)
         break
       case 'behind':
         this.#catchUp(memory, effect.from)
@@ -255,15 +250,15 @@ export class HonestNode implements Peer {
     return this.#disk.journal
   }
 
-  /** Sent again: the proposal, the votes of the attempt (of all after a restart) and the precommit of the lock. */
-  #ownMessages(attempt?: number): Message[] {
+  /** Sent again: the proposal, the votes of the attempt and the precommit of the lock. */
+  #ownMessages(attempt: number): Message[] {
     const { journal } = this.#disk
     if (journal === null || journal.seq !== this.tip.seq + 1) return []
     const messages: Message[] = []
     if (journal.proposal !== null) messages.push({ type: 'proposal', proposal: journal.proposal })
     for (const vote of journal.ownVotes) {
       const ofLock = vote.kind === 'precommit' && vote.attempt === (journal.lock as Lock | null)?.attempt
-      if (attempt === undefined || vote.attempt === attempt || ofLock) messages.push({ type: 'vote', vote })
+      if (vote.attempt === attempt || ofLock) messages.push({ type: 'vote', vote })
     }
     const candidate = this.#memory?.candidate
     if (candidate?.seq === journal.seq && candidate.attempt === attempt) messages.push({ type: 'candidate', candidate })

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import ts from 'typescript'
 import type { ViolationKind } from './checks.js'
-import { drawProfile } from './profile.js'
+import { drawProfile, type Profile } from './profile.js'
 import { Random } from './random.js'
 import { type Core, type Outcome, simulate } from './world.js'
 
@@ -21,8 +21,8 @@ export interface Mutant {
   replacements: Replacement[]
   /** Kinds of violation of which one must be found. */
   expected: ViolationKind[]
-  /** Only seeds with faults aimed at the lock are worth their time. */
-  needsHunt?: boolean
+  /** Other seeds are not worth their time. */
+  needs?: (profile: Profile) => boolean
 }
 
 const CORE = 'consensus.ts'
@@ -34,13 +34,13 @@ export const MUTANTS: Mutant[] = [
       { file: CORE, from: "this.#vote('prevote', free || unlocked ? hash : null)", to: "this.#vote('prevote', hash)" }
     ],
     expected: ['fork'],
-    needsHunt: true
+    needs: ({ forkHunt }) => forkHunt
   },
   {
     name: 'lock forgotten at restart',
     replacements: [{ file: CORE, from: 'this.#lock = journaled.lock\n    this.#valid = journaled.lock', to: '' }],
     expected: ['fork'],
-    needsHunt: true
+    needs: ({ forkHunt }) => forkHunt
   },
   {
     name: 'quorum one too small',
@@ -120,7 +120,7 @@ export const MUTANTS: Mutant[] = [
     name: 'prevotes of a candidate not counted',
     replacements: [{ file: CORE, from: 'this.#isQuorum(prevotes)', to: 'true' }],
     expected: ['fork'],
-    needsHunt: true
+    needs: ({ forkHunt, byzantine }) => forkHunt && byzantine > 0
   },
   {
     name: 'silence after a lost ledger store not kept',
@@ -188,7 +188,7 @@ async function compileFolder(folder: string): Promise<void> {
 /** Runs seeds until one finds the mutant's fault. @returns null when none of `seeds` did */
 export function hunt(core: Core, mutant: Mutant, firstSeed: number, seeds: number): Outcome | null {
   for (let seed = firstSeed, ran = 0; ran < seeds; seed++) {
-    if (mutant.needsHunt && !drawProfile(new Random(seed)).forkHunt) continue
+    if (mutant.needs?.(drawProfile(new Random(seed))) === false) continue
     ran++
     const outcome = simulate(core, seed, { healing: false })
     if (outcome.violation !== null && mutant.expected.includes(outcome.violation.kind)) return outcome

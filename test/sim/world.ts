@@ -101,7 +101,11 @@ export class World {
 
   /** True when all other honest nodes have a ledger, so that one may lose it. */
   isHeldByOthers(seq: number, index: number): boolean {
-    return this.#faults && this.#honest.every((node) => node.index === index || node.tip.seq >= seq)
+    return (
+      this.#faults &&
+      this.#honest.length > 1 &&
+      this.#honest.every((node) => node.index === index || node.tip.seq >= seq)
+    )
   }
 
   ledgerClosed(node: number, closed: ClosedLedger): void {
