@@ -66,8 +66,13 @@ export class UserSession {
   /** Sends one line as an input; the line end goes with it, so that a contract can tell inputs apart. */
   sendLine(line: string): void {
     if (this.#failure !== null) throw this.#failure
-    this.client.send(`${line}\n`)
     this.outstanding++
+    try {
+      this.client.send(`${line}\n`)
+    } catch (error) {
+      this.outstanding--
+      throw error
+    }
   }
 
   /** True when no more than `left` inputs lack their answer in time. Throws when the connection fails. */
