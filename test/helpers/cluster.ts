@@ -157,14 +157,22 @@ export class Cluster {
 
   /** A user of node `index`; with the key pair of another user it is that user's second connection. */
   async connect(index: number, options: { as?: User; reconnect?: boolean } = {}): Promise<User> {
-    const user = await User.connect([this.node(index).userUrl], options.as?.keyPair, options.reconnect ?? false)
+    const user = await User.connect([this.node(index).userUrl], {
+      ...(options.as === undefined ? {} : { keyPair: options.as.keyPair }),
+      reconnect: options.reconnect ?? false,
+      context: () => this.describe()
+    })
     this.users.push(user)
     return user
   }
 
-  /** The end of each node's log. */
-  tails(): string {
-    return this.nodes.map((node) => `--- ${node.dir}\n${node.tail()}`).join('\n')
+  /** The status and the end of the log of each node. */
+  async describe(): Promise<string> {
+    const parts = this.nodes.map(async (node) => {
+      const status = node.isRunning ? JSON.stringify(await node.status()) : 'does not run'
+      return `--- ${node.dir}: ${status}\n${node.tail()}`
+    })
+    return (await Promise.all(parts)).join('\n')
   }
 
   async #destroy(): Promise<void> {
@@ -176,10 +184,7 @@ export class Cluster {
   waitUntil<T>(what: string, condition: () => T | Promise<T>, timeoutMs?: number): Promise<NonNullable<T>> {
     return waitUntil(what, condition, {
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
-      describe: async () => {
-        const statuses = await Promise.all(this.nodes.map((node) => (node.isRunning ? node.status() : null)))
-        return `${statuses.map((status) => JSON.stringify(status)).join('\n')}\n${this.tails()}`
-      }
+      describe: () => this.describe()
     })
   }
 }

@@ -59,7 +59,9 @@ export class NodeProcess {
     if (this.#child !== null) throw new Error(`the node in ${this.dir} runs already`)
     await mkdir(join(this.dir, 'log'), { recursive: true })
     const log = openSync(this.logPath, 'a')
-    const child = spawn(process.execPath, [MAIN, 'run', this.dir], {
+    const level = process.env.HP_P2P_LOGLEVEL
+    const args = [MAIN, 'run', this.dir, ...(level === undefined ? [] : ['--loglevel', level])]
+    const child = spawn(process.execPath, args, {
       stdio: ['ignore', log, log, 'ipc'],
       env: { UV_THREADPOOL_SIZE: '16', ...process.env }
     })

@@ -12,7 +12,9 @@ export class User {
 
   private constructor(
     readonly client: HotPocketClient,
-    readonly keyPair: KeyPair
+    readonly keyPair: KeyPair,
+    /** What the failure of a wait shows beside what the user saw. */
+    private readonly context: () => Promise<string>
   ) {
     client.on('output', ({ bytes }) => {
       this.outputs.push(bytes)
@@ -23,9 +25,13 @@ export class User {
     client.on('error', () => {})
   }
 
-  static async connect(urls: string[], keyPair = createKeyPair(), reconnect = false): Promise<User> {
+  static async connect(
+    urls: string[],
+    options: { keyPair?: KeyPair; reconnect?: boolean; context?: () => Promise<string> } = {}
+  ): Promise<User> {
+    const { keyPair = createKeyPair(), reconnect = false, context = async () => '' } = options
     const client = await HotPocketClient.connect(urls, { keyPair, reconnect, maxDelayMs: 500 })
-    return new User(client, keyPair)
+    return new User(client, keyPair, context)
   }
 
   get key(): string {
@@ -68,9 +74,9 @@ export class User {
     return Buffer.from(this.outputs[before] as Uint8Array).toString()
   }
 
-  describe(): string {
+  async describe(): Promise<string> {
     const last = this.#text.slice(-300)
-    return `outputs end with ${JSON.stringify(last)}, notices ${JSON.stringify(this.notices.slice(-5))}, closes ${JSON.stringify(this.closes)}`
+    return `outputs end with ${JSON.stringify(last)}, notices ${JSON.stringify(this.notices.slice(-5))}, closes ${JSON.stringify(this.closes)}\n${await this.context()}`
   }
 
   async close(): Promise<void> {

@@ -66,8 +66,9 @@ describe('garbage on the ports of a node', () => {
     await user.ask('before\n')
     const memoryAtRest = memoryOf(node.pid)
     let memoryMost = memoryAtRest
+    const { pid } = node
     const timer = setInterval(() => {
-      memoryMost = Math.max(memoryMost, memoryOf(node.pid))
+      memoryMost = Math.max(memoryMost, memoryOf(pid))
     }, 50)
     onCleanup(async () => clearInterval(timer))
 
@@ -121,6 +122,7 @@ describe('garbage on the ports of a node', () => {
     for (const status of await cluster.statuses()) {
       expect(status).toMatchObject({ sync: 'synced', quorum: { present: 4 } })
     }
+    clearInterval(timer)
     expect(memoryMost - memoryAtRest).toBeLessThan(MEMORY_BYTES)
     expect(node.log().filter(({ level }) => level >= 50)).toEqual([])
     await cluster.stopAll()
