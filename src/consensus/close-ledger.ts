@@ -1,4 +1,5 @@
 import { EMPTY_OUTPUTS_ROOT, inputsHashOf, ledgerHashOf, usersHashOf } from '../codec/ledger.js'
+import { LIMITS } from '../codec/limits.js'
 import { blake3Hex } from '../crypto/index.js'
 import type { AgreedResult, Hash, Ledger, LedgerInput, Proposal, ProposalInput, PublicKey } from './types.js'
 
@@ -35,8 +36,8 @@ export function tipOf(ledger: Ledger): LedgerTip {
  */
 export function closeLedger(tip: LedgerTip, proposals: Proposal[], ledgerInputBytes: number): Ledger {
   const candidate = [...proposals].sort((a, b) => compare(a.validator, b.validator))
-  const users = unionOfUsers(candidate)
   const inputs = chooseInputs(tip.hash, candidate, ledgerInputBytes)
+  const users = chooseUsers(candidate, inputs)
   const { result, support } = agreeOnResult(tip, candidate)
   const header = {
     networkId: tip.networkId,
@@ -62,10 +63,13 @@ function median(values: number[]): number {
   return sorted[Math.floor((sorted.length - 1) / 2)] as number
 }
 
-function unionOfUsers(candidate: Proposal[]): PublicKey[] {
-  const users = new Set<PublicKey>()
-  for (const proposal of candidate) for (const user of proposal.users) users.add(user.key)
-  return [...users].sort(compare)
+/** The union of the proposals' users; when there are too many, those with inputs come first, then the others by key. */
+function chooseUsers(candidate: Proposal[], inputs: LedgerInput[]): PublicKey[] {
+  const withInputs = new Set(inputs.map(({ user }) => user))
+  const others = new Set<PublicKey>()
+  for (const { users } of candidate) for (const { key } of users) if (!withInputs.has(key)) others.add(key)
+  const places = LIMITS.usersPerLedger - withInputs.size
+  return [...withInputs, ...[...others].sort(compare).slice(0, places)].sort(compare)
 }
 
 /** The result that more than half of the candidate carries; void when there is none. */
@@ -103,8 +107,8 @@ interface UserQueue {
 }
 
 /**
- * Inputs of all proposals, each once. One of each user in turn until the byte limit: nobody crowds the others out, and
- * a user whose next input no longer fits is left for the next ledger, whose order is another.
+ * Inputs of all proposals, each once. One of each user in turn until a limit of bytes, inputs or users: nobody crowds
+ * the others out, and a user whose next input no longer fits is left for the next ledger, whose order is another.
  */
 function chooseInputs(lcl: Hash, candidate: Proposal[], ledgerInputBytes: number): LedgerInput[] {
   const queues = new Map<PublicKey, UserQueue>()
@@ -124,13 +128,17 @@ function chooseInputs(lcl: Hash, candidate: Proposal[], ledgerInputBytes: number
   }
   const ordered = [...queues.values()].sort((a, b) => compare(a.order, b.order))
   let bytesLeft = ledgerInputBytes
+  let inputsLeft: number = LIMITS.inputsPerLedger
+  let usersLeft: number = LIMITS.usersPerLedger
   let active = ordered
   for (let turn = 0; active.length > 0; turn++) {
     const next: UserQueue[] = []
     for (const queue of active) {
       const input = queue.waiting[turn]
-      if (input === undefined || input.content.length > bytesLeft) continue
+      if (input === undefined || input.content.length > bytesLeft || inputsLeft === 0) continue
+      if (turn === 0 && usersLeft-- <= 0) break
       bytesLeft -= input.content.length
+      inputsLeft--
       queue.taken.push(input)
       next.push(queue)
     }
