@@ -46,7 +46,10 @@ export async function fetchAll(
   accept: (want: ChunkWant, bytes: Uint8Array) => Promise<void>
 ): Promise<void> {
   const controller = new AbortController()
-  const signal = AbortSignal.any([options.signal, controller.signal])
+  const { signal } = controller
+  const abort = () => controller.abort(options.signal.reason)
+  options.signal.addEventListener('abort', abort, { once: true })
+  if (options.signal.aborted) abort()
   const again: Job[] = []
   const running = new Set<Promise<void>>()
   let failure: unknown
@@ -68,6 +71,7 @@ export async function fetchAll(
       if (failure !== undefined) throw failure
     }
   } finally {
+    options.signal.removeEventListener('abort', abort)
     controller.abort()
     await Promise.all(running)
   }
@@ -124,21 +128,24 @@ async function runJob(
 
 /** The answer, or why there is none. A source that never answers counts as one that failed. */
 async function ask(options: FetcherOptions, job: Job, signal: AbortSignal): Promise<ChunkAnswer | Error> {
-  const timeout = new AbortController()
-  const timer = setTimeout(
-    () => timeout.abort(new Error(`no answer within ${options.timeoutMs} ms`)),
-    options.timeoutMs
-  )
-  const either = AbortSignal.any([signal, timeout.signal])
+  // One controller by hand: a composite signal would stay alive, with the answer, as long as `signal` does.
+  const controller = new AbortController()
+  const abort = () => controller.abort(signal.reason)
+  signal.addEventListener('abort', abort, { once: true })
+  const late = new Error(`no answer within ${options.timeoutMs} ms`)
+  const timer = setTimeout(() => controller.abort(late), options.timeoutMs)
+  let stop: (() => void) | undefined
   try {
     return await new Promise<ChunkAnswer>((resolve, reject) => {
-      if (either.aborted) reject(either.reason)
-      either.addEventListener('abort', () => reject(either.reason), { once: true })
-      options.fetchChunks(job.wants, job.attempt, either).then(resolve, reject)
+      stop = () => reject(controller.signal.reason)
+      controller.signal.addEventListener('abort', stop, { once: true })
+      options.fetchChunks(job.wants, job.attempt, controller.signal).then(resolve, reject)
     })
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error))
   } finally {
     clearTimeout(timer)
+    signal.removeEventListener('abort', abort)
+    if (stop !== undefined) controller.signal.removeEventListener('abort', stop)
   }
 }

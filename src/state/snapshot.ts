@@ -8,6 +8,7 @@ import { type Change, changedBytes, operationsOf, planChanges } from './changes.
 import { StateError, toStateError } from './errors.js'
 import { removeTree, syncPath, syncPaths } from './files.js'
 import { Journal } from './journal.js'
+import { Pacer } from './pacer.js'
 import { isUnchanged, Scanner, type TrackedDir, type TrackedFile } from './scanner.js'
 import { BlockSource } from './source.js'
 import { type DirNode, EMPTY_DIR, EMPTY_ROOT, rootOf } from './tree.js'
@@ -17,6 +18,8 @@ import { TreeWriter } from './writer.js'
 const INLINE_BYTES_MAX = 8 * 1024 * 1024
 /** The journal is worked off and emptied when it is larger. */
 const JOURNAL_BYTES_MAX = 64 * 1024 * 1024
+/** Files up to this size are copied before another thread would have begun. */
+const SMALL_COPY_BYTES = 256 * 1024
 
 export interface SnapshotOptions {
   metaDir: string
@@ -199,10 +202,12 @@ export class Snapshot {
   async #stage(changes: Change[], next: TrackedDir, sourceDir: string): Promise<Map<string, string>> {
     const staged = new Map<string, string>()
     const paths = new Set<string>()
+    const pacer = new Pacer()
     let inlineBytes = 0
     try {
       for (const change of changes) {
         if (change.kind !== 'file') continue
+        if (pacer.due(8)) await pacer.pause()
         const bytes = changedBytes(change.node, change.base)
         if (inlineBytes + bytes <= INLINE_BYTES_MAX) {
           inlineBytes += bytes
@@ -267,8 +272,9 @@ async function copyUnchanged(source: string, copy: string, seen: TrackedFile | u
     }
   }
   check()
-  await fs.promises.rm(copy, { force: true })
-  await fs.promises.copyFile(source, copy, fs.constants.COPYFILE_FICLONE)
+  const mode = fs.constants.COPYFILE_FICLONE | fs.constants.COPYFILE_EXCL
+  if (seen?.node.kind === 'file' && seen.node.size > SMALL_COPY_BYTES) await fs.promises.copyFile(source, copy, mode)
+  else fs.copyFileSync(source, copy, mode)
   check()
 }
 
