@@ -32,6 +32,9 @@ export class ByzantineNode implements Peer {
   readonly up = true
   readonly #world: World
   readonly #habits: Habits
+  /** Works with a plan: keeps an attempt from closing, then puts a ledger of its own in the place of the locked one. */
+  readonly #usurps: boolean
+  readonly #ownCandidates = new Set<Hash>()
   readonly #recent: Message[] = []
   #seq = 0
   #proposals = new Map<Hash, Proposal>()
@@ -43,6 +46,7 @@ export class ByzantineNode implements Peer {
     this.index = index
     this.key = key
     const draw = () => world.random.pick([0, 0.1, 0.5, 1])
+    this.#usurps = world.profile.forkHunt && world.random.chance(0.4)
     this.#habits = {
       echo: draw(),
       voteForAll: draw(),
@@ -58,6 +62,13 @@ export class ByzantineNode implements Peer {
   }
 
   start(): void {}
+
+  #usurp(heard: Vote, from: number): void {
+    const own = heard.hash !== null && this.#ownCandidates.has(heard.hash)
+    this.#tell(from, this.#makeVote(heard, own || heard.kind === 'prevote' ? heard.hash : null))
+    const attempt = heard.attempt + 1
+    if (heard.kind === 'precommit' && !own && this.#once(`usurp ${attempt}`)) this.#coordinate(attempt)
+  }
 
   receive(message: Message, from: number): void {
     if (this.#world.isByzantine(from)) return
@@ -152,6 +163,10 @@ export class ByzantineNode implements Peer {
     this.#enterSeq(heard.seq)
     if (heard.seq !== this.#seq) return
     const { random } = this.#world
+    if (this.#usurps) {
+      this.#usurp(heard, from)
+      return
+    }
     if (heard.kind === 'prevote' && heard.hash !== null && this.#prevotes.length < RECENT_MAX)
       this.#prevotes.push(heard)
     if (random.chance(this.#habits.echo)) this.#tell(from, this.#makeVote(heard, heard.hash))
@@ -181,7 +196,8 @@ export class ByzantineNode implements Peer {
   #coordinate(attempt: number): void {
     const { random, peers } = this.#world
     const first = this.#makeCandidate(attempt)
-    const candidates = random.chance(0.5) ? [first] : [first, this.#makeCandidate(attempt), null]
+    if (first !== null) this.#ownCandidates.add(first.hash)
+    const candidates = this.#usurps || random.chance(0.5) ? [first] : [first, this.#makeCandidate(attempt), null]
     for (const { index } of peers) {
       const candidate = random.pick(candidates)
       if (candidate !== null) this.#tell(index, { type: 'candidate', candidate })
@@ -199,7 +215,7 @@ export class ByzantineNode implements Peer {
     const proposals = random.chance(0.2) ? chosen : distinct
     const ledger = core.closeLedger(tipOf(previous), distinct, profile.config.ledgerInputBytes)
     const hash = random.chance(0.2) ? blake3Hex(Buffer.from(`wrong ${random.fraction()}`)) : ledger.hash
-    const prevotes = random.chance(0.5) ? this.#makePrevotes(hash, attempt) : null
+    const prevotes = this.#usurps || random.chance(0.5) ? this.#makePrevotes(hash, attempt) : null
     const about =
       prevotes !== null && random.chance(0.7) ? this.#prevotes.find((vote) => vote.hash === prevotes.hash) : undefined
     return signatures.signCandidate({
@@ -223,7 +239,7 @@ export class ByzantineNode implements Peer {
   /** Prevotes of others as they are, with our own, but short of a quorum, repeated, or for another ledger. */
   #makePrevotes(hash: Hash, attempt: number): VoteSet | null {
     const { random, profile, signatures } = this.#world
-    if (random.chance(0.5)) return this.#makeOwnPrevotes(hash, random.between(0, attempt - 1))
+    if (this.#usurps || random.chance(0.5)) return this.#makeOwnPrevotes(hash, random.between(0, attempt - 1))
     const basis = this.#prevotes.length > 0 ? random.pick(this.#prevotes) : null
     if (basis === null || basis.hash === null) return null
     const same = this.#prevotes.filter((vote) => vote.attempt === basis.attempt && vote.hash === basis.hash)

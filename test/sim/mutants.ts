@@ -21,6 +21,9 @@ export interface Mutant {
   replacements: Replacement[]
   /** Kinds of violation of which one must be found. */
   expected: ViolationKind[]
+  /** Where to look: forks are rare, so that a test begins shortly before one that is known. */
+  firstSeed: number
+  seedsMax: number
   /** Other seeds are not worth their time. */
   needs?: (profile: Profile) => boolean
 }
@@ -33,18 +36,24 @@ export const MUTANTS: Mutant[] = [
     replacements: [
       { file: CORE, from: "this.#vote('prevote', free || unlocked ? hash : null)", to: "this.#vote('prevote', hash)" }
     ],
+    firstSeed: 1,
+    seedsMax: 1500,
     expected: ['fork'],
     needs: ({ forkHunt }) => forkHunt
   },
   {
     name: 'lock forgotten at restart',
     replacements: [{ file: CORE, from: 'this.#lock = journaled.lock\n    this.#valid = journaled.lock', to: '' }],
+    firstSeed: 1200,
+    seedsMax: 3000,
     expected: ['fork'],
     needs: ({ forkHunt }) => forkHunt
   },
   {
     name: 'quorum one too small',
     replacements: [{ file: 'quorum.ts', from: 'return Math.max(', to: 'return -1 + Math.max(' }],
+    firstSeed: 1,
+    seedsMax: 400,
     expected: ['certificate', 'precommit', 'fork']
   },
   {
@@ -56,6 +65,8 @@ export const MUTANTS: Mutant[] = [
         to: ''
       }
     ],
+    firstSeed: 1,
+    seedsMax: 400,
     expected: ['certificate', 'precommit', 'fork']
   },
   {
@@ -68,16 +79,22 @@ export const MUTANTS: Mutant[] = [
         to: 'votes[vote.kind].set(vote.validator + votes[vote.kind].size, vote)'
       }
     ],
+    firstSeed: 1,
+    seedsMax: 400,
     expected: ['certificate', 'precommit', 'fork']
   },
   {
     name: 'journaled votes ignored at restart',
     replacements: [{ file: CORE, from: 'of journaled.votes)', to: 'of journaled.votes.slice(0, 0))' }],
+    firstSeed: 1,
+    seedsMax: 400,
     expected: ['double-vote', 'fork']
   },
   {
     name: 'journaled proposal ignored at restart',
     replacements: [{ file: CORE, from: 'this.#asked = journaled.proposal !== null', to: '' }],
+    firstSeed: 1,
+    seedsMax: 400,
     expected: ['double-proposal']
   },
   {
@@ -89,6 +106,8 @@ export const MUTANTS: Mutant[] = [
         to: "if (this.#step === 'prevote') this.#vote('precommit', hash)\nif (this.#valid?.attempt === this.#attempt) return\n"
       }
     ],
+    firstSeed: 1,
+    seedsMax: 400,
     expected: ['precommit']
   },
   {
@@ -100,6 +119,8 @@ export const MUTANTS: Mutant[] = [
         to: 'if (total >= this.#quorum) {\n      if (leader !== null)'
       }
     ],
+    firstSeed: 1,
+    seedsMax: 400,
     expected: ['precommit', 'fork']
   },
   {
@@ -114,11 +135,15 @@ export const MUTANTS: Mutant[] = [
           '.filter((vote) => vote.hash === leader).map((vote) => vote.validator)).size'
       }
     ],
+    firstSeed: 1,
+    seedsMax: 400,
     expected: ['certificate', 'fork']
   },
   {
     name: 'prevotes of a candidate not counted',
     replacements: [{ file: CORE, from: 'this.#isQuorum(prevotes)', to: 'true' }],
+    firstSeed: 3330,
+    seedsMax: 3000,
     expected: ['fork'],
     needs: ({ forkHunt, byzantine }) => forkHunt && byzantine > 0
   },
@@ -131,10 +156,17 @@ export const MUTANTS: Mutant[] = [
         to: 'return false'
       }
     ],
+    firstSeed: 1,
+    seedsMax: 400,
     expected: ['double-vote', 'double-proposal', 'fork']
   }
 ]
 
+const COMPILER_OPTIONS: ts.CompilerOptions = {
+  target: ts.ScriptTarget.ES2022,
+  module: ts.ModuleKind.ESNext,
+  verbatimModuleSyntax: true
+}
 const SOURCE = fileURLToPath(new URL('../../src/', import.meta.url))
 const MODULES = fileURLToPath(new URL('../../node_modules', import.meta.url))
 
@@ -171,17 +203,16 @@ export async function loadMutant(mutant: Mutant): Promise<{ core: Core; remove: 
   }
 }
 
+/** Compiled sources by their text: most files are the same in all mutants. */
+const compiled = new Map<string, string>()
+
 async function compileFolder(folder: string): Promise<void> {
   for (const file of await readdir(folder, { recursive: true })) {
     if (!file.endsWith('.ts')) continue
-    const { outputText } = ts.transpileModule(await readFile(join(folder, file), 'utf8'), {
-      compilerOptions: {
-        target: ts.ScriptTarget.ES2022,
-        module: ts.ModuleKind.ESNext,
-        verbatimModuleSyntax: true
-      }
-    })
-    await writeFile(join(folder, file.replace(/\.ts$/, '.js')), outputText)
+    const text = await readFile(join(folder, file), 'utf8')
+    const output = compiled.get(text) ?? ts.transpileModule(text, { compilerOptions: COMPILER_OPTIONS }).outputText
+    compiled.set(text, output)
+    await writeFile(join(folder, file.replace(/\.ts$/, '.js')), output)
   }
 }
 

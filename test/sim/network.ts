@@ -65,9 +65,11 @@ export class Network {
   }
 
   #lossOf(from: number, to: number, message: Message): number {
-    const { precommitLossRate, proposalLossRate, forkHunt, lucky, lone } = this.#profile
+    const { precommitLossRate, proposalLossRate, forkHunt, lucky, lone, byzantine } = this.#profile
     if (message.type === 'proposal') return forkHunt && from === lone ? 0.8 : proposalLossRate
     if (message.type === 'candidate') return 0
+    // A Byzantine validator knows the network better than others.
+    if (forkHunt && byzantine > 0 && (from === lone || to === lone)) return 0
     if (message.vote.kind === 'precommit') return forkHunt && to === lucky ? 0 : precommitLossRate
     return forkHunt && to === lone && message.vote.attempt === 0 ? 0.7 : 0
   }

@@ -99,13 +99,10 @@ export class World {
     return this.#byzantine.has(index)
   }
 
-  /** True when all other honest nodes have a ledger, so that one may lose it. */
+  /** True when all other honest validators have a ledger, so that one node may lose it. */
   isHeldByOthers(seq: number, index: number): boolean {
-    return (
-      this.#faults &&
-      this.#honest.length > 1 &&
-      this.#honest.every((node) => node.index === index || node.tip.seq >= seq)
-    )
+    const others = this.#honest.filter((node) => node.index < this.profile.n && node.index !== index)
+    return this.#faults && others.length > 0 && others.every((node) => node.tip.seq >= seq)
   }
 
   ledgerClosed(node: number, closed: ClosedLedger): void {

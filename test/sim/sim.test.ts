@@ -1,0 +1,49 @@
+import { describe, expect, test } from 'vitest'
+import { closeLedger } from '../../src/consensus/close-ledger.js'
+import { Consensus } from '../../src/consensus/consensus.js'
+import { quorumOf } from '../../src/consensus/quorum.js'
+import { expectedQuorum } from './profile.js'
+import { simulate } from './world.js'
+
+const CORE = { Consensus, closeLedger }
+const PIECES = 6
+const PIECE_SEEDS = 50
+/** Seeds that once failed. */
+const REGRESSIONS = [9, 11, 49, 193, 342, 451, 886, 1741, 10015, 10026, 10813, 21012]
+
+describe('simulated networks', () => {
+  test.each(Array.from({ length: PIECES }, (_, piece) => 1 + piece * PIECE_SEEDS))(
+    `${PIECE_SEEDS} seeds from %i keep every invariant and heal`,
+    { timeout: 60_000 },
+    (first) => {
+      let ledgers = 0
+      let healed = 0
+      for (let seed = first; seed < first + PIECE_SEEDS; seed++) {
+        const { violation, ledgers: closed, healingMs } = simulate(CORE, seed)
+        expect(violation, `seed ${seed}; replay: npm run sim -- --seed ${seed} --count 1 --trace`).toBeNull()
+        ledgers += closed
+        if (healingMs !== null) healed++
+      }
+      expect(ledgers).toBeGreaterThan(PIECE_SEEDS * 4)
+      expect(healed).toBeGreaterThan(PIECE_SEEDS / 2)
+    }
+  )
+
+  test.each(REGRESSIONS)('seed %i', { timeout: 60_000 }, (seed) => {
+    expect(simulate(CORE, seed).violation).toBeNull()
+  })
+
+  test('one seed gives one trace, another seed another', { timeout: 60_000 }, () => {
+    const hashes = [3, 4, 5, 6, 7].map((seed) => simulate(CORE, seed).traceHash)
+    expect([3, 4, 5, 6, 7].map((seed) => simulate(CORE, seed, { keepLines: true }).traceHash)).toEqual(hashes)
+    expect(new Set(hashes).size).toBe(hashes.length)
+  })
+
+  test('the quorum that runs are checked against is the one of the core', () => {
+    for (let n = 1; n <= 128; n++) {
+      for (let threshold = 67; threshold <= 100; threshold++) {
+        expect(expectedQuorum(n, threshold)).toBe(quorumOf(n, threshold))
+      }
+    }
+  })
+})
