@@ -13,6 +13,7 @@ import {
   SIGNATURE_BYTES
 } from './canonical.js'
 import * as pb from './pb/consensus.js'
+import type { Signed } from './signed.js'
 
 export const PROPOSAL_LIMITS = {
   /** Connected users of one node that one proposal may name. */
@@ -63,8 +64,9 @@ export function partHashOf(part: Uint8Array): Hash {
   return taggedHash(PART_HASH_DOMAIN, part)
 }
 
-export function proposalHashOf(payload: Uint8Array): Hash {
-  return taggedHash(PROPOSAL_HASH_DOMAIN, payload)
+/** Names a proposal: its validator and what it signed. Two validators may well sign the same payload. */
+export function proposalHashOf({ key, payload }: Pick<Signed, 'key' | 'payload'>): Hash {
+  return taggedHash(PROPOSAL_HASH_DOMAIN, hexToBytes(key, KEY_BYTES, 'key'), payload)
 }
 
 export function encodeProposalPayload(payload: ProposalPayload): Uint8Array {

@@ -245,7 +245,7 @@ export class ConsensusDriver {
     if (first.key !== second.key || a.seq !== b.seq || a.networkId !== networkId || b.networkId !== networkId) {
       return 'reject'
     }
-    const hashes = { first: proposalHashOf(first.payload), second: proposalHashOf(second.payload) }
+    const hashes = { first: proposalHashOf(first), second: proposalHashOf(second) }
     if (hashes.first === hashes.second) return 'reject'
     if (!this.#members.has(first.key) || this.#evidence.has(first.key)) return 'ignore'
     const domain = SIGNING_DOMAINS.proposal

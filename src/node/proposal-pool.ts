@@ -123,7 +123,7 @@ export class ProposalPool {
     from: PublicKey[],
     wanted = false
   ): Promise<Proposal | null> {
-    const hash = proposalHashOf(message.signed.payload)
+    const hash = proposalHashOf(message.signed)
     const done = this.#done.get(hash)
     if (done !== undefined) return Promise.resolve(done)
     const working = this.#working.get(hash)
@@ -302,7 +302,7 @@ function toProposal(
   inputs: ProposalInput[]
 ): Proposal {
   const { seq, lcl, timeMs, result } = payload
-  return { hash: proposalHashOf(signed.payload), validator: signed.key, seq, lcl, timeMs, result, users, inputs }
+  return { hash: proposalHashOf(signed), validator: signed.key, seq, lcl, timeMs, result, users, inputs }
 }
 
 /**

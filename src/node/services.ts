@@ -109,7 +109,7 @@ export async function fetchProposals(
       })
       for await (const answer of answers) {
         const message = decodeProposalMessage(answer)
-        const hash = proposalHashOf(message.signed.payload)
+        const hash = proposalHashOf(message.signed)
         if (!missing.delete(hash)) {
           network.report(peer, 'wrong-answer', 'a proposal that was not asked for')
           break
