@@ -87,7 +87,9 @@ describe('closeLedger', () => {
     expect(orders.size).toBeGreaterThan(10)
   })
 
-  test('no user starves: one large input gets in although others always have more than fits', () => {
+  test('no user starves: one large input gets in although others always have more than fits', {
+    timeout: 60_000
+  }, () => {
     const [big, ...small] = users
     let tip = TIP
     const taken = new Map<string, number>()
@@ -148,7 +150,7 @@ describe('closeLedger', () => {
     expect(support).toBe(2)
   })
 
-  test('keeps to the limit of users: those with inputs first, then the others by key', () => {
+  test('keeps to the limit of users: those with inputs first, then the others by key', { timeout: 60_000 }, () => {
     const keys = Array.from({ length: LIMITS.usersPerLedger + 50 }, (_, index) => hashOf(`user ${index}`)).sort()
     const active = keys.slice(-10)
     const inputs = active.map((user) => ({ user, id: hashOf(`of ${user}`) }))
@@ -163,11 +165,13 @@ describe('closeLedger', () => {
     expect(taken.length).toBe(10)
   })
 
-  test('keeps to the limits of inputs and of users with inputs', () => {
-    const keys = Array.from({ length: LIMITS.usersPerLedger + 60 }, (_, index) => hashOf(`user ${index}`))
+  test('keeps to the limits of inputs and of users with inputs', { timeout: 60_000 }, () => {
+    // Not hashed: there are many.
+    const idOf = (index: number) => index.toString(16).padStart(64, '0')
+    const keys = Array.from({ length: LIMITS.usersPerLedger + 60 }, (_, index) => idOf(index))
     const each = Math.ceil(LIMITS.inputsPerLedger / LIMITS.usersPerLedger) + 2
     const inputsOf = (user: string) =>
-      Array.from({ length: each }, (_, at) => ({ user, id: hashOf(`${at} of ${user}`), bytes: 0 }))
+      Array.from({ length: each }, (_, at) => ({ user, id: idOf(Number.parseInt(user, 16) * each + at), bytes: 0 }))
     const list = [0, 1, 2].map((at) =>
       makeProposal(UNL[at]!, { inputs: keys.filter((_, index) => index % 3 === at).flatMap(inputsOf) })
     )
