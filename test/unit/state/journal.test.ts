@@ -66,7 +66,7 @@ it('takes a journal that is cut or damaged anywhere for one of its roots', async
     const journal = fs.readFileSync(path.join(box.metaDir, 'journal'))
     const seen = new Set<string>()
     const crashed = path.join(box.dir, 'crashed')
-    const variants = [journal]
+    const variants: Buffer[] = [journal]
     for (let at = 0; at < journal.length; at += 97) variants.push(journal.subarray(0, at), flip(journal, at))
     for (const damaged of variants) {
       copyTree(box.metaDir, crashed)
