@@ -12,7 +12,7 @@ describe('mutants are found', () => {
     try {
       const found = hunt(core, mutant, mutant.firstSeed, mutant.seedsMax)
       expect(found?.violation?.kind, `no ${mutant.expected.join(' or ')} found`).toBeDefined()
-      expect(simulate(CORE, found!.seed, { healing: false }).violation).toBeNull()
+      expect(simulate(CORE, found!.seed).violation).toBeNull()
     } finally {
       await remove()
     }

@@ -148,6 +148,38 @@ export const MUTANTS: Mutant[] = [
     needs: ({ forkHunt, byzantine }) => forkHunt && byzantine > 0
   },
   {
+    name: 'a lock keeps the attempt of the lock before',
+    replacements: [
+      {
+        file: CORE,
+        from: 'this.#valid = { attempt: this.#attempt, ',
+        to: 'this.#valid = { attempt: this.#lock?.ledger.hash === hash ? this.#lock.attempt : this.#attempt, '
+      }
+    ],
+    firstSeed: 1,
+    seedsMax: 400,
+    expected: ['precommit']
+  },
+  {
+    name: 'votes awaited of validators that have gone on',
+    replacements: [
+      { file: CORE, from: 'total + gone < this.#quorum) return\n', to: 'total < this.#quorum) return\n' },
+      { file: CORE, from: 'total + gone < this.#quorum) return false', to: 'total < this.#quorum) return false' }
+    ],
+    firstSeed: 1,
+    seedsMax: 1500,
+    expected: ['no-progress']
+  },
+  {
+    name: 'nothing said again after a restart',
+    replacements: [
+      { file: CORE, from: 'may have been restarted.\n    this.#onResend()', to: 'may have been restarted.' }
+    ],
+    firstSeed: 1,
+    seedsMax: 400,
+    expected: ['no-progress']
+  },
+  {
     name: 'silence after a lost ledger store not kept',
     replacements: [
       {
@@ -221,7 +253,7 @@ export function hunt(core: Core, mutant: Mutant, firstSeed: number, seeds: numbe
   for (let seed = firstSeed, ran = 0; ran < seeds; seed++) {
     if (mutant.needs?.(drawProfile(new Random(seed))) === false) continue
     ran++
-    const outcome = simulate(core, seed, { healing: false })
+    const outcome = simulate(core, seed, { healing: mutant.expected.includes('no-progress') })
     if (outcome.violation !== null && mutant.expected.includes(outcome.violation.kind)) return outcome
   }
   return null
