@@ -8,11 +8,11 @@ import { noise } from '@libp2p/noise'
 import { ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
 import { webSockets } from '@libp2p/websockets'
-import { yamux } from '@libp2p/yamux'
 import type { Datastore } from 'interface-datastore'
 import { createLibp2p } from 'libp2p'
 import type { WebSocketServer } from 'ws'
 import { listenAddress } from './addresses.js'
+import { calmYamux } from './calm-yamux.js'
 import { NetworkError } from './errors.js'
 import type { NetworkLimits } from './limits.js'
 import { MAX_WEBSOCKET_MESSAGE_BYTES } from './shim.js'
@@ -56,7 +56,7 @@ export async function createNode(options: NetworkOptions, parts: NodeParts): Pro
     nodeInfo: { name: 'hp-p2p', version: options.agentVersion, userAgent: options.agentVersion },
     transports: [webSockets(), tcp({ maxConnections: limits.maxConnections + limits.maxPendingConnections })],
     connectionEncrypters: [noise()],
-    streamMuxers: [yamux()],
+    streamMuxers: [calmYamux()],
     connectionGater: gater,
     connectionManager: {
       maxConnections: limits.maxConnections,

@@ -121,7 +121,7 @@ export const DEFAULT_LIMITS: Readonly<NetworkLimits> = {
   pingTimeoutMs: 10_000,
   silentPeerTimeoutMs: 45_000,
   noGossipTimeoutMs: 5000,
-  statusIntervalMs: 500,
+  statusIntervalMs: 2000,
 
   banBelowScore: -100,
   banMs: 60_000,

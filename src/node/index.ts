@@ -8,12 +8,12 @@ import {
   LedgerStore,
   type LedgerSummary,
   type LedgerView,
-  summary,
   type VerifyReport,
   verifyChain,
   view
 } from '../ledger/index.js'
 import { HotPocketNode, type StartOptions } from './node.js'
+import { listLedgers } from './status.js'
 
 export { NodeError } from './errors.js'
 export type { StartOptions } from './node.js'
@@ -49,14 +49,7 @@ export async function openOfflineLedgers(dir: string): Promise<{
   }
   return {
     ledger: (ref) => view(store, ref === 'latest' ? store.tip().seq : ref),
-    async ledgers(from, count) {
-      const rows: LedgerSummary[] = []
-      for (let seq = from; seq < from + count && seq <= store.tip().seq; seq++) {
-        const row = await summary(store, seq)
-        if (row !== null) rows.push(row)
-      }
-      return rows
-    },
+    ledgers: (from, count) => listLedgers(store, from, count),
     verify: (onProgress) => verifyChain(store, { onProgress }),
     async close() {
       await store.close()

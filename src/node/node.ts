@@ -88,10 +88,6 @@ export class HotPocketNode {
     return this.#signer.publicKey
   }
 
-  get consensusConfig(): ConsensusConfig {
-    return this.genesis.config
-  }
-
   async start(): Promise<AdminSource> {
     try {
       await this.#openDisk()

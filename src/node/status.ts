@@ -1,13 +1,55 @@
 import type { AdminSource, NodeStatus, PeerRow, SyncState } from '../admin/index.js'
-import { summary, verifyChain, view } from '../ledger/index.js'
+import type { NodeConfig } from '../config/index.js'
+import type { Genesis, Hash, PublicKey } from '../consensus/types.js'
+import type { ContractRunner } from '../contract/index.js'
+import { type LedgerStore, type LedgerSummary, summary, verifyChain, view } from '../ledger/index.js'
+import type { Network } from '../network/index.js'
+import type { SyncProgress } from '../state/index.js'
+import type { PendingInputs, UserServer } from '../users/index.js'
 import { VERSION } from '../version.js'
-import type { HotPocketNode } from './node.js'
+import type { CatchUp } from './catch-up.js'
+import type { ConsensusDriver } from './consensus-driver.js'
+import type { Executor } from './executor.js'
+
+/** The parts of a running node that operators see. */
+export interface NodeView {
+  readonly config: NodeConfig
+  readonly publicKey: PublicKey
+  readonly networkId: Hash
+  readonly genesis: Genesis
+  readonly startedAtMs: number
+  readonly stopping: boolean
+  readonly ledgers: LedgerStore
+  readonly network: Network
+  readonly driver: ConsensusDriver
+  readonly executor: Executor
+  readonly catchUp: CatchUp
+  readonly users: UserServer | null
+  readonly runner: ContractRunner
+  readonly pending: PendingInputs
+  /** How far the copying of the state from peers is; null when none goes on. */
+  readonly stateCopy: SyncProgress | null
+  readonly lastClose: { atMs: number; tookMs: number | null } | null
+  /** When the ledgers of the last minute closed, ms since the epoch. */
+  readonly closes: readonly number[]
+  connectedValidators(): PublicKey[]
+}
 
 /** A validator that closed no ledger for this long waits for others or catches up. */
 const STALL_MS = 3000
 
+/** At most `count` kept ledgers from `from` upwards. */
+export async function listLedgers(store: LedgerStore, from: number, count: number): Promise<LedgerSummary[]> {
+  const rows: LedgerSummary[] = []
+  for (let seq = from; seq < from + count && seq <= store.tip().seq; seq++) {
+    const row = await summary(store, seq)
+    if (row !== null) rows.push(row)
+  }
+  return rows
+}
+
 /** What the admin API shows of a running node. */
-export function createAdminSource(node: HotPocketNode): AdminSource {
+export function createAdminSource(node: NodeView): AdminSource {
   return {
     id: () => ({
       publicKey: node.publicKey,
@@ -19,21 +61,14 @@ export function createAdminSource(node: HotPocketNode): AdminSource {
     status: () => statusOf(node),
     peers: () => peerRows(node),
     ledger: async (ref) => await view(node.ledgers, ref === 'latest' ? node.ledgers.tip().seq : ref),
-    ledgers: async (from, count) => {
-      const rows = []
-      for (let seq = from; seq < from + count && seq <= node.ledgers.tip().seq; seq++) {
-        const row = await summary(node.ledgers, seq)
-        if (row !== null) rows.push(row)
-      }
-      return rows
-    },
+    ledgers: (from, count) => listLedgers(node.ledgers, from, count),
     verify: async () => await verifyChain(node.ledgers)
   }
 }
 
-function statusOf(node: HotPocketNode): NodeStatus {
+function statusOf(node: NodeView): NodeStatus {
   const { config, driver, ledgers, network, users } = node
-  const consensus = node.consensusConfig
+  const consensus = node.genesis.config
   const tip = driver.tip
   const address = users?.status().address ?? null
   return {
@@ -65,19 +100,25 @@ function statusOf(node: HotPocketNode): NodeStatus {
   }
 }
 
-function warningsOf(node: HotPocketNode): string[] {
+function warningsOf(node: NodeView): string[] {
   const warnings: string[] = []
   if (node.executor.diverged !== null) warnings.push(node.executor.diverged)
+  if (node.stateCopy !== null) warnings.push(copyProgress(node.stateCopy))
   for (const key of node.driver.equivocators) warnings.push(`validator ${key} signed two proposals for one ledger`)
   if (node.runner.capabilities.sandbox === 'none') warnings.push('the contract runs without a sandbox')
   return warnings
 }
 
-function validatorsPresent(node: HotPocketNode): number {
+function copyProgress({ phase, totalBytes, localBytes, resumedBytes, fetchedBytes }: SyncProgress): string {
+  const share = totalBytes === 0 ? 0 : Math.min(100, (100 * (localBytes + resumedBytes + fetchedBytes)) / totalBytes)
+  return `copying the state from peers: ${phase}, ${share.toFixed(0)} % of ${totalBytes} bytes`
+}
+
+function validatorsPresent(node: NodeView): number {
   return node.connectedValidators().length + (node.driver.isValidator ? 1 : 0)
 }
 
-function syncState(node: HotPocketNode): SyncState {
+function syncState(node: NodeView): SyncState {
   if (node.stopping) return 'stopping'
   if (node.executor.diverged !== null) return 'diverged'
   if (node.catchUp.active || node.executor.backlog > 2) return 'catching-up'
@@ -86,7 +127,7 @@ function syncState(node: HotPocketNode): SyncState {
   return 'synced'
 }
 
-function peerRows(node: HotPocketNode): PeerRow[] {
+function peerRows(node: NodeView): PeerRow[] {
   return node.network.peers().map((peer) => ({
     publicKey: peer.publicKey,
     peerId: peer.peerId,

@@ -60,7 +60,7 @@ export function userUrl(basePort: number, index: number): string {
 
 function peersOf(basePort: number, nodes: number, index: number): string[] {
   const others = Array.from({ length: nodes }, (_, other) => other).filter((other) => other !== index)
-  return others.map((other) => `/ip4/${HOST}/tcp/${portsOf(basePort, other).peerport}/ws`)
+  return others.map((other) => `/ip4/${HOST}/tcp/${portsOf(basePort, other).tcpport}`)
 }
 
 async function findTakenPort(basePort: number, nodes: number): Promise<number | null> {
