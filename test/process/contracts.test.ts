@@ -1,3 +1,5 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { checkOneChain } from '../helpers/chain.js'
 import { Cluster } from '../helpers/cluster.js'
@@ -52,5 +54,34 @@ describe('a contract that goes wrong', () => {
     for (const { header } of chain.ledgers.slice(2)) {
       expect(header.result).toMatchObject({ status: 'void', stateRoot: chain.ledgers[0]?.header.result.stateRoot })
     }
+  })
+
+  it('on one node alone is outvoted there: it takes the agreed state and outputs from the others', async () => {
+    const cluster = await Cluster.create({ contract: 'obedient.sh', config: { roundtime: 1000 } })
+    const odd = cluster.node(3)
+    const path = join(odd.dir, 'bin', 'obedient.sh')
+    const script = await readFile(path, 'utf8')
+    await writeFile(
+      path,
+      script.replace('>> state/notes', '>> state/elsewhere').replace('echo "noted', 'echo "mistaken')
+    )
+    await cluster.startAll()
+    const user = await cluster.connect(0)
+    const served = await cluster.connect(3, { as: user })
+    for (const number of [1, 2, 3]) {
+      expect(await user.ask(`note number ${number}\n`)).toBe(`noted number ${number}\n`)
+      await served.waitForText(`noted number ${number}\n`)
+    }
+    expect(served.text).toBe(user.text)
+    await cluster.waitUntilSettled()
+    await cluster.stopAll()
+    const chain = await checkOneChain(cluster.nodes)
+    expect(chain.state.get('notes')).toBe('number 1\nnumber 2\nnumber 3\n')
+    expect(
+      odd
+        .warnings()
+        .map(({ msg }) => msg)
+        .join()
+    ).toContain('is not the agreed one')
   })
 })

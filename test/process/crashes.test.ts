@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { type Chain, checkOneChain, expectOutputsKept, inputsOf, readChain } from '../helpers/chain.js'
-import { Cluster } from '../helpers/cluster.js'
+import { Cluster, onCleanup } from '../helpers/cluster.js'
 import { Talker } from '../helpers/talker.js'
 
 const CONFIG = { roundtime: 500 }
@@ -121,5 +121,31 @@ describe('nodes that are killed', () => {
     const chain = await checkOneChain(cluster.nodes)
     expectNotesKept(chain, [])
     expect((chain.state.get('notes') ?? '').split('\n')).toHaveLength(Number(count) + 1)
+  })
+
+  it('says so when two of four are frozen, and goes on when they wake up', async () => {
+    const cluster = await Cluster.start({ contract: 'obedient.sh', config: CONFIG })
+    const user = await cluster.connect(0)
+    await user.ask('note before\n')
+    const frozen = [cluster.node(2), cluster.node(3)].map(({ pid }) => pid)
+    for (const pid of frozen) process.kill(pid, 'SIGSTOP')
+    onCleanup(async () => {
+      for (const node of cluster.nodes) if (node.isRunning) process.kill(node.pid, 'SIGCONT')
+    })
+    user.send('note waited\n')
+    const { warnings } = await cluster
+      .node(0)
+      .waitFor('a warning', ({ warnings: found }) => /no ledger has closed for/.test(found.join()))
+    expect(warnings.join()).toContain('although 4 validators are in touch')
+    expect(user.text).toBe('noted before\n')
+    for (const pid of frozen) process.kill(pid, 'SIGCONT')
+    await user.waitForText('noted waited\n')
+    await cluster.waitUntilReady()
+    expect(await (await cluster.connect(3)).ask('count\n')).toBe('2 notes\n')
+    for (const status of await cluster.statuses()) expect(status.warnings.join()).not.toContain('no ledger')
+    await cluster.waitUntilSettled()
+    await expectNoDoubleVotes(cluster)
+    await cluster.stopAll()
+    expect((await checkOneChain(cluster.nodes)).state.get('notes')).toBe('before\nwaited\n')
   })
 })

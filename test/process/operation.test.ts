@@ -75,8 +75,15 @@ describe('operating a network', () => {
     expect(code).toBe(0)
     expect(stdout).toContain('> hello\nHELLO\n')
     const first = await runJson<LedgerSummary[]>(['ledger', 'ls', join(dir, 'node1'), '--from', '0', '--count', '1000'])
-    const once = await runJson<{ answers: { output: string }[] }>(['devnet', '--dir', dir, '--once'])
+    const once = await runJson<{ answers: { output: string }[]; nodes: { pid: number }[] }>([
+      'devnet',
+      '--dir',
+      dir,
+      '--once'
+    ])
     expect(once.answers.map(({ output }) => output)).toContain('HELLO')
+    expect(once.nodes).toHaveLength(4)
+    for (const { pid } of once.nodes) expect(() => process.kill(pid, 0)).toThrow('ESRCH')
     const second = await runJson<LedgerSummary[]>([
       'ledger',
       'ls',
