@@ -37,6 +37,8 @@ export interface NodeView {
 
 /** A validator that closed no ledger for this long waits for others or catches up. */
 const STALL_MS = 3000
+/** Beyond its round time, an idle network that closes no ledger for this long has a problem. */
+const SILENCE_MS = 10_000
 
 /** At most `count` kept ledgers from `from` upwards. */
 export async function listLedgers(store: LedgerStore, from: number, count: number): Promise<LedgerSummary[]> {
@@ -106,6 +108,14 @@ function warningsOf(node: NodeView): string[] {
   if (node.stateCopy !== null) warnings.push(copyProgress(node.stateCopy))
   for (const key of node.driver.equivocators) warnings.push(`validator ${key} signed two proposals for one ledger`)
   if (node.runner.capabilities.sandbox === 'none') warnings.push('the contract runs without a sandbox')
+  const silentMs = Date.now() - (node.lastClose?.atMs ?? node.startedAtMs)
+  const present = validatorsPresent(node)
+  if (silentMs > SILENCE_MS + node.genesis.config.roundtimeMs && present >= node.driver.quorum) {
+    const seconds = Math.round(silentMs / 1000)
+    warnings.push(
+      `no ledger has closed for ${seconds} s although ${present} validators are in touch: some do not answer`
+    )
+  }
   return warnings
 }
 
