@@ -89,8 +89,16 @@ export class ConsensusDriver {
   #votes: OwnVote[]
   #candidate: { attempt: number; message: ConsensusMessage } | null = null
   #inJournal = new Set<Hash>()
+  /** Newest ledger that the journal may hold own deeds of, when it was opened. */
+  readonly #journaledSeq: number
 
-  private constructor(options: ConsensusDriverOptions, core: Consensus, votes: OwnVote[], own: OwnProposal | null) {
+  private constructor(
+    options: ConsensusDriverOptions,
+    core: Consensus,
+    votes: OwnVote[],
+    own: OwnProposal | null,
+    journaledSeq: number
+  ) {
     this.#options = options
     this.#core = core
     this.#log = options.log
@@ -98,6 +106,7 @@ export class ConsensusDriver {
     this.#members = new Set(this.#unl)
     this.#votes = votes
     this.#proposal = own
+    this.#journaledSeq = journaledSeq
   }
 
   /** Reads back what this validator has said, and stands where it stood. */
@@ -115,7 +124,7 @@ export class ConsensusDriver {
     const proposal = journaled?.proposal ?? null
     const whole = proposal === null ? undefined : pool.whole(proposal.hash)
     const own = proposal === null || whole === undefined ? null : { proposal, whole, gossip: whole }
-    return new ConsensusDriver(options, core, restored?.votes ?? [], own)
+    return new ConsensusDriver(options, core, restored?.votes ?? [], own, journaled?.seq ?? 0)
   }
 
   get tip(): LedgerTip {
@@ -426,7 +435,8 @@ export class ConsensusDriver {
     for (const timer of this.#timers) clearTimeout(timer)
     this.#timers.clear()
     await this.#options.persist(ledger, certificate)
-    await this.#options.journal.ledgerClosed()
+    // What the journal holds of later ledgers still binds.
+    if (ledger.header.seq >= this.#journaledSeq) await this.#options.journal.ledgerClosed()
     this.#proposal = null
     this.#votes = []
     this.#candidate = null

@@ -78,7 +78,7 @@ export class Journal {
   }
 
   /**
-   * Reads the journal back. A torn last record is dropped.
+   * Reads the journal back. A torn last record is dropped. The file is closed when this rejects.
    *
    * @throws JournalError when it belongs to another key or network, or is damaged before its end
    */
@@ -87,22 +87,18 @@ export class Journal {
     networkId: Hash,
     key: PublicKey
   ): Promise<{ journal: Journal; records: JournalRecord[] }> {
-    const { records, length } = parseJournal(await file.read())
-    const owner = frame(
-      pb.JournalRecord.encode({
-        owner: {
-          version: VERSION,
-          networkId: hexToBytes(networkId, HASH_BYTES),
-          key: hexToBytes(key, KEY_BYTES)
-        }
-      })
-    )
-    const first = records[0]
-    if (first !== undefined) checkOwner(first, networkId, key)
-    const journal = new Journal(file, owner, length)
-    if (first === undefined) await journal.#begin()
-    else await file.truncate(length)
-    return { journal, records: records.slice(1) }
+    try {
+      const { records, length } = parseJournal(await file.read())
+      const first = records[0]
+      if (first !== undefined) checkOwner(first, networkId, key)
+      const journal = new Journal(file, encodeOwner(networkId, key), length)
+      if (first === undefined) await journal.#begin()
+      else await file.truncate(length)
+      return { journal, records: records.slice(1) }
+    } catch (error) {
+      await file.close()
+      throw error
+    }
   }
 
   /** Adds a record; `flush` makes it durable. */
@@ -135,6 +131,11 @@ export class Journal {
     await this.#file.sync()
     this.#length = this.#owner.length
   }
+}
+
+function encodeOwner(networkId: Hash, key: PublicKey): Uint8Array {
+  const owner = { version: VERSION, networkId: hexToBytes(networkId, HASH_BYTES), key: hexToBytes(key, KEY_BYTES) }
+  return frame(pb.JournalRecord.encode({ owner }))
 }
 
 function frame(payload: Uint8Array): Uint8Array {
