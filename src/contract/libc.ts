@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { getSystemErrorName } from 'node:util'
 
 // Values of Linux on every architecture that Node runs on.
 const AF_UNIX = 1
@@ -16,6 +17,13 @@ const F_SETFD = 2
 const FD_CLOEXEC = 1
 const CLOSE_RANGE_CLOEXEC = 4
 const FD_MAX = 0xffff_ffff
+const F_DUPFD_CLOEXEC = 1030
+const POSIX_SPAWN_SETSIGDEF = 0x04
+const POSIX_SPAWN_SETSIGMASK = 0x08
+const POSIX_SPAWN_SETSID = 0x80
+const WNOHANG = 1
+/** More than posix_spawn's two structures and a signal set take with any C library of Linux. */
+const SPAWN_STRUCT_BYTES = 1024
 
 /** What a look at a message socket found. */
 export type Received =
@@ -32,6 +40,13 @@ export interface Libc {
   protectDescriptors(): void
   /** Never blocks. */
   receive(fd: number, buffer: Uint8Array): Received
+  /**
+   * Starts a process in a session of its own, with all signals as by default; the index in `stdio` is its descriptor,
+   * the value ours. Returns its pid, for `wait`. Throws an error with the system's code.
+   */
+  spawn(file: string, args: string[], env: Record<string, string>, dir: string, stdio: readonly number[]): number
+  /** The status of wait(2) once a process that `spawn` started has ended, else null; asks once for each end. */
+  wait(pid: number): number | null
 }
 
 let known: Libc | null | undefined
@@ -81,6 +96,7 @@ function bindLibc(): Libc {
   }
 
   return {
+    ...bindSpawn(koffi, library, fcntl),
     openMessageSockets: () => openPair((fds) => socketpair(AF_UNIX, SOCK_SEQPACKET | CLOEXEC, 0, fds)),
     openPipe: () => openPair((fds) => pipe2(fds, CLOEXEC)),
     protectDescriptors: () => {
@@ -102,6 +118,79 @@ function bindLibc(): Libc {
         // 0 is the end, or an empty message, which the party line does not carry.
         if (isOver(fd)) return { kind: 'closed' }
       }
+    }
+  }
+}
+
+type Koffi = typeof import('koffi')
+type Library = ReturnType<Koffi['load']>
+
+function bindSpawn(
+  koffi: Koffi,
+  library: Library,
+  fcntl: (...args: unknown[]) => number
+): Pick<Libc, 'spawn' | 'wait'> {
+  const initActions = library.func('int posix_spawn_file_actions_init(void *actions)')
+  const addDup2 = library.func('int posix_spawn_file_actions_adddup2(void *actions, int fd, int newfd)')
+  const addChdir = library.func('int posix_spawn_file_actions_addchdir_np(void *actions, const char *path)')
+  const destroyActions = library.func('int posix_spawn_file_actions_destroy(void *actions)')
+  const initAttributes = library.func('int posix_spawnattr_init(void *attributes)')
+  const setFlags = library.func('int posix_spawnattr_setflags(void *attributes, short flags)')
+  const setDefaults = library.func('int posix_spawnattr_setsigdefault(void *attributes, void *set)')
+  const setMask = library.func('int posix_spawnattr_setsigmask(void *attributes, void *set)')
+  const destroyAttributes = library.func('int posix_spawnattr_destroy(void *attributes)')
+  const fillSignals = library.func('int sigfillset(void *set)')
+  const emptySignals = library.func('int sigemptyset(void *set)')
+  const posixSpawn = library.func(
+    'int posix_spawn(_Out_ int *pid, const char *path, void *actions, void *attributes, const char **argv, const char **envp)'
+  )
+  const waitpid = library.func('int waitpid(int pid, _Out_ int *status, int options)')
+  const close = library.func('int close(int fd)')
+
+  const allSignals = Buffer.alloc(SPAWN_STRUCT_BYTES)
+  fillSignals(allSignals)
+  const noSignals = Buffer.alloc(SPAWN_STRUCT_BYTES)
+  emptySignals(noSignals)
+
+  const check = (error: number): void => {
+    if (error === 0) return
+    const code = getSystemErrorName(-error)
+    throw Object.assign(new Error(`posix_spawn: ${code}`), { code })
+  }
+
+  return {
+    spawn(file, args, env, dir, stdio) {
+      const actions = Buffer.alloc(SPAWN_STRUCT_BYTES)
+      const attributes = Buffer.alloc(SPAWN_STRUCT_BYTES)
+      // What lies where the new process has its own would be overwritten before its turn comes.
+      const moved = new Map<number, number>()
+      check(initActions(actions))
+      check(initAttributes(attributes))
+      try {
+        for (const fd of stdio) {
+          if (fd >= stdio.length || moved.has(fd)) continue
+          const copy = fcntl(fd, F_DUPFD_CLOEXEC, 'int', stdio.length)
+          if (copy < 0) check(koffi.errno())
+          moved.set(fd, copy)
+        }
+        for (const [index, fd] of stdio.entries()) check(addDup2(actions, moved.get(fd) ?? fd, index))
+        check(addChdir(actions, dir))
+        check(setFlags(attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
+        check(setDefaults(attributes, allSignals))
+        check(setMask(attributes, noSignals))
+        const pid = [0]
+        const environment = Object.entries(env).map(([name, value]) => `${name}=${value}`)
+        check(posixSpawn(pid, file, actions, attributes, [file, ...args, null], [...environment, null]))
+        return pid[0] as number
+      } finally {
+        for (const copy of moved.values()) close(copy)
+        destroyActions(actions)
+        destroyAttributes(attributes)
+      }
+    },
+    wait(pid) {
+      const status = [0]
+      return waitpid(pid, status, WNOHANG) === pid ? (status[0] as number) : null
     }
   }
 }

@@ -1,4 +1,3 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { Socket } from 'node:net'
 import type { Duplex, Writable } from 'node:stream'
 import type { PublicKey } from '../../consensus/types.js'
@@ -10,6 +9,7 @@ import { type MessageChannel, openMessageChannel } from '../party-line/message-c
 import type { PartyLine } from '../party-line/party-line.js'
 import { buildCommand } from '../process/command.js'
 import { ProcessGroup } from '../process/process-group.js'
+import { type Exit, type StartedProcess, startProcess } from '../process/start.js'
 import { Watchdog } from '../process/watchdog.js'
 import { closeQuietly, type TempFiles } from '../temp-files.js'
 import type { Execution, ExecutionOutcome } from '../types.js'
@@ -55,10 +55,9 @@ export class FdListRun {
       const reading = openReadingEnd(this.#options.libc)
       try {
         channels = this.#openChannels(reading.childEnd, writing.childEnd)
-        const child = this.#spawn(channels)
-        const exit = waitForExit(child)
+        const child = this.#start(channels)
         reading.closeChildEnd()
-        const { exitCode, signal } = await this.#follow(child, exit, channels, reading, writing)
+        const { exitCode, signal } = await this.#follow(child, channels, reading, writing)
         return this.#judge(channels, exitCode, signal, performance.now() - startMs)
       } finally {
         reading.close()
@@ -93,35 +92,34 @@ export class FdListRun {
     }
   }
 
-  #spawn(channels: FdListChannels): ChildProcess {
-    const { binary, args, limits, dir, env } = this.#options
+  #start(channels: FdListChannels): StartedProcess {
+    const { binary, args, limits, dir, env, libc } = this.#options
     const command = buildCommand(binary, args, limits, channels.stdio.length)
-    this.#options.libc?.protectDescriptors()
     try {
-      // A group of its own, so that all of it can be killed.
-      return spawn(command.file, command.args, { cwd: dir, env, stdio: channels.stdio, detached: true })
+      return startProcess({ command, dir, env, stdio: channels.stdio, libc })
     } catch (error) {
       throw startError(error)
     }
   }
 
   async #follow(
-    child: ChildProcess,
-    exit: Promise<Exit>,
+    child: StartedProcess,
     channels: FdListChannels,
     reading: ReadingEnd,
     writing: MessageChannel
   ): Promise<Exit> {
     const { partyLine, limits, onProcess } = this.#options
     channels.closeGiven()
-    if (child.pid === undefined) return await exit
+    const exit = child.exit.catch((error: unknown) => Promise.reject(startError(error)))
+    if (child.pid === null) return await exit
     const group = new ProcessGroup(child.pid)
     this.#group = group
+    if (this.#killReason !== null) group.kill()
     onProcess(child.pid)
     let watchdog: Watchdog | null = null
     try {
       partyLine.start(reading.open(child))
-      writing.start(partyLine, (child.stdio[NPL_WRITE_FD] ?? null) as Duplex | null)
+      writing.start(partyLine, child.stream(NPL_WRITE_FD))
       watchdog = new Watchdog({
         group,
         limits,
@@ -170,18 +168,6 @@ export class FdListRun {
   }
 }
 
-interface Exit {
-  exitCode: number | null
-  signal: string | null
-}
-
-function waitForExit(child: ChildProcess): Promise<Exit> {
-  return new Promise((resolve, reject) => {
-    child.once('exit', (exitCode, signal) => resolve({ exitCode, signal }))
-    child.once('error', (error) => reject(startError(error)))
-  })
-}
-
 function describeExit(exitCode: number | null, signal: string | null, limits: ContractLimits): string | null {
   if (signal === 'SIGXCPU') return `CPU time limit of ${limits.cpuSeconds} s`
   if (signal !== null) return `killed by ${signal}`
@@ -197,7 +183,7 @@ function startError(error: unknown): ContractError {
 
 interface ReadingEnd {
   readonly childEnd: number | 'pipe'
-  open(child: ChildProcess): Writable
+  open(child: StartedProcess): Writable
   closeChildEnd(): void
   close(): void
 }
@@ -207,7 +193,7 @@ function openReadingEnd(libc: Libc | null): ReadingEnd {
   if (libc === null) {
     return {
       childEnd: 'pipe',
-      open: (child) => child.stdio[NPL_READ_FD] as Duplex,
+      open: (child) => child.stream(NPL_READ_FD) as Duplex,
       closeChildEnd: () => {},
       close: () => {}
     }
