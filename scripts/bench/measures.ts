@@ -14,8 +14,15 @@ export interface Throughput {
   inputsPerS: number
   ledgersPerS: number
   /** Growth of hist/ of one node for each ledger. */
-  bytesPerLedger: number
+  diskBytesPerLedger: number
+  /** Gossip and requests that one node sends to all its peers for each ledger. */
+  sentBytesPerLedger: number
   load: Load
+}
+
+export interface Idle extends Load {
+  ledgersPerS: number
+  sentBytesPerLedger: number
 }
 
 /** Resolves with the bytes of the next outputs of a user until `bytes` have come. */
@@ -92,7 +99,8 @@ export async function measureThroughput(
     })
   }
   const before = await network.status(0)
-  const bytesBefore = network.historyBytes()
+  const diskBefore = network.historyBytes()
+  const sentBefore = await network.sentBytes(0)
   const { load } = await measureLoad(network.pids, async () => {
     for (const user of users) for (let index = 0; index < window; index++) user.send(line)
     await new Promise((resolve) => setTimeout(resolve, seconds * 1000))
@@ -100,22 +108,26 @@ export async function measureThroughput(
   })
   const after = await network.status(0)
   const ledgers = after.seq - before.seq
-  const bytes = network.historyBytes() - bytesBefore
+  const diskBytes = network.historyBytes() - diskBefore
+  const sentBytes = (await network.sentBytes(0)) - sentBefore
   await closeUsers(users)
   if (failure.error !== null) throw failure.error
   return {
     users: userCount,
     inputsPerS: answered / seconds,
     ledgersPerS: ledgers / seconds,
-    bytesPerLedger: ledgers === 0 ? 0 : bytes / ledgers,
+    diskBytesPerLedger: ledgers === 0 ? 0 : diskBytes / ledgers,
+    sentBytesPerLedger: ledgers === 0 ? 0 : sentBytes / ledgers,
     load
   }
 }
 
 /** The network at rest. */
-export async function measureIdle(network: BenchNetwork, seconds: number): Promise<Load & { ledgersPerS: number }> {
+export async function measureIdle(network: BenchNetwork, seconds: number): Promise<Idle> {
   const before = await network.status(0)
+  const sentBefore = await network.sentBytes(0)
   const { load } = await measureLoad(network.pids, () => new Promise((resolve) => setTimeout(resolve, seconds * 1000)))
-  const after = await network.status(0)
-  return { ...load, ledgersPerS: (after.seq - before.seq) / seconds }
+  const ledgers = (await network.status(0)).seq - before.seq
+  const sentBytes = (await network.sentBytes(0)) - sentBefore
+  return { ...load, ledgersPerS: ledgers / seconds, sentBytesPerLedger: ledgers === 0 ? 0 : sentBytes / ledgers }
 }

@@ -16,6 +16,8 @@ export interface BenchNetwork {
   /** User URL of each node. */
   urls: string[]
   status(index: number): Promise<NodeStatus>
+  /** Bytes that a node has sent to its peers. */
+  sentBytes(index: number): Promise<number>
   /** Bytes on disk under hist/ of the first node. */
   historyBytes(): number
   stop(): Promise<void>
@@ -45,6 +47,10 @@ export async function startNetwork(count: number, settings: Record<string, unkno
     pids: nodes.map((node) => node.pid),
     urls: network.nodeDirs.map((_, index) => userUrl(network.basePort, index)),
     status: (index) => adminRequest(network.nodeDirs[index] as string, '/v1/status'),
+    sentBytes: async (index) => {
+      const peers = await adminRequest(network.nodeDirs[index] as string, '/v1/peers')
+      return peers.reduce((sum, peer) => sum + peer.bytesOut, 0)
+    },
     historyBytes: () => {
       const printed = execFileSync('du', ['-sb', join(network.nodeDirs[0] as string, 'hist')], { encoding: 'utf8' })
       return Number(printed.split('\t')[0])

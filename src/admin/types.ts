@@ -84,6 +84,9 @@ export interface PeerRow {
   seq: number | null
   synced: boolean | null
   score: number
+  /** Gossip and requests, without what libp2p itself sends. */
+  bytesIn: number
+  bytesOut: number
   connectedSinceMs: number | null
   lastError: string | null
 }

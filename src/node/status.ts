@@ -150,6 +150,8 @@ function peerRows(node: NodeView): PeerRow[] {
     seq: peer.seq,
     synced: peer.inSync,
     score: peer.score,
+    bytesIn: peer.bytesIn,
+    bytesOut: peer.bytesOut,
     connectedSinceMs: peer.connectedSince,
     lastError: peer.lastError
   }))

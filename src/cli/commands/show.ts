@@ -73,6 +73,18 @@ async function runStatus(dir: string, options: JsonOption): Promise<void> {
 
 const text = (value: string | number | null): string => (value === null ? '-' : String(value))
 
+/** 12 B, 3.4 kB, 5.6 MB. */
+function formatBytes(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB']
+  let value = bytes
+  let unit = 0
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000
+    unit += 1
+  }
+  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`
+}
+
 function formatPeers(peers: PeerRow[]): string {
   return formatTable(peers, [
     { title: 'key', value: (peer) => (peer.publicKey === null ? '-' : `${peer.publicKey.slice(0, 12)}…`) },
@@ -82,6 +94,8 @@ function formatPeers(peers: PeerRow[]): string {
     { title: 'latency', value: (peer) => formatMs(peer.latencyMs), right: true },
     { title: 'ledger', value: (peer) => text(peer.seq), right: true },
     { title: 'synced', value: (peer) => (peer.synced === null ? '-' : peer.synced ? 'yes' : 'no') },
+    { title: 'in', value: (peer) => formatBytes(peer.bytesIn), right: true },
+    { title: 'out', value: (peer) => formatBytes(peer.bytesOut), right: true },
     { title: 'score', value: (peer) => String(Math.round(peer.score)), right: true },
     { title: 'since', value: (peer) => formatTime(peer.connectedSinceMs) },
     { title: 'last error', value: (peer) => text(peer.lastError) }

@@ -221,6 +221,8 @@ describe('a running node is shown', () => {
       seq: TIP,
       synced: true,
       score: -1,
+      bytesIn: 2048,
+      bytesOut: 12,
       connectedSinceMs: 0,
       lastError: '\x1b[2J'
     }

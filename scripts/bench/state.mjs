@@ -1,4 +1,4 @@
-// Measures the state store: node scripts/bench-state.mjs [--mb 256] [--files 10000] [--dir DIR] [--json]
+// Measures the state store: npm run bench state -- [--mb 256] [--files 10000] [--dir DIR] [--json]
 // after npm run build. Prints a table, and JSON with --json.
 import fs from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -6,10 +6,11 @@ import path from 'node:path'
 import { parseArgs } from 'node:util'
 import Table from 'cli-table3'
 import { pino } from 'pino'
-import { blake3 } from '../dist/crypto/index.js'
-import { StateStore, syncState } from '../dist/state/index.js'
+import { blake3 } from '../../dist/crypto/index.js'
+import { StateStore, syncState } from '../../dist/state/index.js'
 
 const { values } = parseArgs({
+  allowPositionals: true,
   options: {
     mb: { type: 'string', default: '256' },
     files: { type: 'string', default: '10000' },
