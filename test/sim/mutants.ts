@@ -29,12 +29,17 @@ export interface Mutant {
 }
 
 const CORE = 'consensus.ts'
+const DECISION = 'decision.ts'
 
 export const MUTANTS: Mutant[] = [
   {
     name: 'lock rule removed',
     replacements: [
-      { file: CORE, from: "this.#vote('prevote', free || unlocked ? hash : null)", to: "this.#vote('prevote', hash)" }
+      {
+        file: DECISION,
+        from: "this.#vote('prevote', free || unlocked ? hash : null)",
+        to: "this.#vote('prevote', hash)"
+      }
     ],
     firstSeed: 1,
     seedsMax: 1500,
@@ -43,7 +48,7 @@ export const MUTANTS: Mutant[] = [
   },
   {
     name: 'lock forgotten at restart',
-    replacements: [{ file: CORE, from: 'this.#lock = journaled.lock\n    this.#valid = journaled.lock', to: '' }],
+    replacements: [{ file: DECISION, from: 'this.#lock = journaled.lock\n    this.#valid = journaled.lock', to: '' }],
     firstSeed: 1200,
     seedsMax: 3000,
     expected: ['fork'],
@@ -85,14 +90,14 @@ export const MUTANTS: Mutant[] = [
   },
   {
     name: 'journaled votes ignored at restart',
-    replacements: [{ file: CORE, from: 'of journaled.votes)', to: 'of journaled.votes.slice(0, 0))' }],
+    replacements: [{ file: DECISION, from: 'of journaled.votes)', to: 'of journaled.votes.slice(0, 0))' }],
     firstSeed: 1,
     seedsMax: 400,
     expected: ['double-vote', 'fork']
   },
   {
     name: 'journaled proposal ignored at restart',
-    replacements: [{ file: CORE, from: 'this.#asked = journaled.proposal !== null', to: '' }],
+    replacements: [{ file: CORE, from: 'this.#pace.noteProposal()', to: 'void 0' }],
     firstSeed: 1,
     seedsMax: 400,
     expected: ['double-proposal']
@@ -101,7 +106,7 @@ export const MUTANTS: Mutant[] = [
     name: 'precommit without content',
     replacements: [
       {
-        file: CORE,
+        file: DECISION,
         from: 'if (this.#valid?.attempt === this.#attempt) return\n',
         to: "if (this.#step === 'prevote') this.#vote('precommit', hash)\nif (this.#valid?.attempt === this.#attempt) return\n"
       }
@@ -114,7 +119,7 @@ export const MUTANTS: Mutant[] = [
     name: 'precommit on any prevotes',
     replacements: [
       {
-        file: CORE,
+        file: DECISION,
         from: 'if (most >= this.#quorum) {\n      if (leader !== null)',
         to: 'if (total >= this.#quorum) {\n      if (leader !== null)'
       }
@@ -127,7 +132,7 @@ export const MUTANTS: Mutant[] = [
     name: 'closed by precommits of several attempts',
     replacements: [
       {
-        file: CORE,
+        file: DECISION,
         from: "const { leader, most } = this.#votes.tally(attempt, 'precommit')",
         to:
           "const { leader } = this.#votes.tally(attempt, 'precommit')\n" +
@@ -141,7 +146,7 @@ export const MUTANTS: Mutant[] = [
   },
   {
     name: 'prevotes of a candidate not counted',
-    replacements: [{ file: CORE, from: 'this.#isQuorum(prevotes)', to: 'true' }],
+    replacements: [{ file: 'candidates.ts', from: 'this.#isQuorum(prevotes)', to: 'true' }],
     firstSeed: 3330,
     seedsMax: 3000,
     expected: ['fork'],
@@ -151,7 +156,7 @@ export const MUTANTS: Mutant[] = [
     name: 'a lock keeps the attempt of the lock before',
     replacements: [
       {
-        file: CORE,
+        file: DECISION,
         from: 'this.#valid = { attempt: this.#attempt, ',
         to: 'this.#valid = { attempt: this.#lock?.ledger.hash === hash ? this.#lock.attempt : this.#attempt, '
       }
@@ -163,8 +168,8 @@ export const MUTANTS: Mutant[] = [
   {
     name: 'votes awaited of validators that have gone on',
     replacements: [
-      { file: CORE, from: 'total + gone < this.#quorum) return\n', to: 'total < this.#quorum) return\n' },
-      { file: CORE, from: 'total + gone < this.#quorum) return false', to: 'total < this.#quorum) return false' }
+      { file: DECISION, from: 'total + gone < this.#quorum) return\n', to: 'total < this.#quorum) return\n' },
+      { file: DECISION, from: 'total + gone < this.#quorum) return false', to: 'total < this.#quorum) return false' }
     ],
     firstSeed: 1,
     seedsMax: 1500,
@@ -173,7 +178,7 @@ export const MUTANTS: Mutant[] = [
   {
     name: 'nothing said again after a restart',
     replacements: [
-      { file: CORE, from: 'may have been restarted.\n    this.#onResend()', to: 'may have been restarted.' }
+      { file: DECISION, from: 'may have been restarted.\n    this.#resend()', to: 'may have been restarted.' }
     ],
     firstSeed: 1,
     seedsMax: 400,
@@ -184,8 +189,8 @@ export const MUTANTS: Mutant[] = [
     replacements: [
       {
         file: CORE,
-        from: 'return this.#journaled !== null && this.seq < this.#journaled.seq',
-        to: 'return false'
+        from: 'return this.isValidator && (this.#journaled === null || this.seq >= this.#journaled.seq)',
+        to: 'return this.isValidator'
       }
     ],
     firstSeed: 1,
