@@ -1,3 +1,2 @@
 /** `npm run bench` measures networks of real processes; `npm run bench state` the state store alone. */
-if (process.argv[2] === 'state') await import('./state.mjs')
-else await import('./nodes.js')
+await import(process.argv[2] === 'state' ? new URL('./state.mjs', import.meta.url).href : './nodes.js')

@@ -8,6 +8,7 @@ import { cpus, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
 import Table from 'cli-table3'
 import {
+  type Idle,
   type Latency,
   measureIdle,
   measureLarge,
@@ -90,8 +91,13 @@ function printTable(rows: Row[]): void {
   add('inputs/s, 50 users', ({ fiftyUsers }) => number(fiftyUsers.inputsPerS, 0))
   add('ledgers/s with 50 users', ({ fiftyUsers }) => number(fiftyUsers.ledgersPerS))
   add(
-    'bytes a ledger and node, 1 user / 50 users',
-    ({ oneUser, fiftyUsers }) => `${number(oneUser.bytesPerLedger, 0)} / ${number(fiftyUsers.bytesPerLedger, 0)}`
+    'sent to peers, bytes a ledger and node: idle / 50 users',
+    ({ idle, fiftyUsers }) => `${number(idle.sentBytesPerLedger, 0)} / ${number(fiftyUsers.sentBytesPerLedger, 0)}`
+  )
+  add(
+    'on disk, bytes a ledger and node: 1 user / 50 users',
+    ({ oneUser, fiftyUsers }) =>
+      `${number(oneUser.diskBytesPerLedger, 0)} / ${number(fiftyUsers.diskBytesPerLedger, 0)}`
   )
   add('1 MiB / 4 MiB there and back, ms', ({ largeMs }) => `${number(largeMs.mib1, 0)} / ${number(largeMs.mib4, 0)}`)
   add('idle: % of a core / MB, a node', ({ idle }) => `${number(idle.cpuPercent)} / ${number(idle.rssMb, 0)}`)
