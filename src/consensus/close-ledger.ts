@@ -1,7 +1,17 @@
 import { EMPTY_OUTPUTS_ROOT, inputsHashOf, ledgerHashOf, usersHashOf } from '../codec/ledger.js'
 import { LIMITS } from '../codec/limits.js'
 import { blake3Hex } from '../crypto/index.js'
-import type { AgreedResult, Hash, Ledger, LedgerInput, Proposal, ProposalInput, PublicKey } from './types.js'
+import { quorumOf, safeFaults } from './quorum.js'
+import type {
+  AgreedResult,
+  ConsensusConfig,
+  Hash,
+  Ledger,
+  LedgerInput,
+  Proposal,
+  ProposalInput,
+  PublicKey
+} from './types.js'
 
 /** What a ledger needs to know of the one before it. */
 export interface LedgerTip {
@@ -28,17 +38,18 @@ export function tipOf(ledger: Ledger): LedgerTip {
   }
 }
 
+/** What of the agreed config a ledger depends on. */
+export type ClosingConfig = Pick<ConsensusConfig, 'unl' | 'threshold' | 'ledgerInputBytes'>
+
 /**
  * The ledger that follows `tip` when `proposals` (at least a quorum, of distinct validators, all for tip.seq + 1 and
  * tip.hash) are the candidate. A pure function: every node that knows the candidate computes the same ledger.
- *
- * @param ledgerInputBytes agreed limit of input bytes in one ledger
  */
-export function closeLedger(tip: LedgerTip, proposals: Proposal[], ledgerInputBytes: number): Ledger {
+export function closeLedger(tip: LedgerTip, proposals: Proposal[], config: ClosingConfig): Ledger {
   const candidate = [...proposals].sort((a, b) => compare(a.validator, b.validator))
-  const inputs = chooseInputs(tip.hash, candidate, ledgerInputBytes)
+  const inputs = chooseInputs(tip.hash, candidate, config.ledgerInputBytes)
   const users = chooseUsers(candidate, inputs)
-  const { result, support } = agreeOnResult(tip, candidate)
+  const { result, support } = agreeOnResult(tip, candidate, config)
   const header = {
     networkId: tip.networkId,
     seq: tip.seq + 1,
@@ -72,17 +83,18 @@ function chooseUsers(candidate: Proposal[], inputs: LedgerInput[]): PublicKey[] 
   return [...withInputs, ...[...others].sort(compare).slice(0, places)].sort(compare)
 }
 
-/** The result that more than half of the candidate carries; void when there is none. */
-function agreeOnResult(tip: LedgerTip, candidate: Proposal[]): { result: AgreedResult; support: number } {
+/** The result that enough of the candidate carries; void when there is none. */
+function agreeOnResult(
+  tip: LedgerTip,
+  candidate: Proposal[],
+  { unl, threshold }: ClosingConfig
+): { result: AgreedResult; support: number } {
+  const needed = supportNeeded(candidate.length, unl.length, quorumOf(unl.length, threshold))
   const counts = new Map<string, number>()
+  for (const { result } of candidate) counts.set(keyOf(result), (counts.get(keyOf(result)) ?? 0) + 1)
   for (const { result } of candidate) {
-    const key = `${result.status} ${result.stateRoot} ${result.outputsRoot} ${result.configHash}`
-    const count = (counts.get(key) ?? 0) + 1
-    counts.set(key, count)
-    if (count * 2 > candidate.length) {
-      const total = candidate.filter(({ result: other }) => sameResult(other, result)).length
-      return { result: { ...result }, support: total }
-    }
+    const support = counts.get(keyOf(result)) as number
+    if (support >= needed) return { result: { ...result }, support }
   }
   return {
     result: { status: 'void', stateRoot: tip.stateRoot, outputsRoot: EMPTY_OUTPUTS_ROOT, configHash: tip.configHash },
@@ -90,13 +102,20 @@ function agreeOnResult(tip: LedgerTip, candidate: Proposal[]): { result: AgreedR
   }
 }
 
-function sameResult(a: AgreedResult | Proposal['result'], b: AgreedResult | Proposal['result']): boolean {
-  return (
-    a.status === b.status &&
-    a.stateRoot === b.stateRoot &&
-    a.outputsRoot === b.outputsRoot &&
-    a.configHash === b.configHash
-  )
+function keyOf({ status, stateRoot, outputsRoot, configHash }: Proposal['result']): string {
+  return `${status} ${stateRoot} ${outputsRoot} ${configHash}`
+}
+
+/**
+ * Proposals that must carry a result for it to be agreed. More than half, so that there is one at most; and one more
+ * than the Byzantine validators that safety bears, so that these alone never reach it. Where the contract is
+ * deterministic and at most n - q are faulty, the others always reach it, for c >= q and 3q > 2n: there are at least
+ * c - (n - q) of them, which is no less than q - (n - q) = 2q - n, and more than c / 2 since c / 2 >= q / 2 > n / 3 > n - q.
+ *
+ * @param c proposals in the candidate, at least q
+ */
+function supportNeeded(c: number, n: number, q: number): number {
+  return Math.max(Math.floor(c / 2) + 1, safeFaults(n, q) + 1)
 }
 
 interface UserQueue {

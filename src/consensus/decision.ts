@@ -71,7 +71,7 @@ export class Decision {
     this.#timers = timers
     this.#emit = emit
     const { resendMs } = timeouts
-    const proposals = new ProposalBook(tip, config.ledgerInputBytes, quorum)
+    const proposals = new ProposalBook(tip, config)
     this.#proposals = proposals
     this.#contents = new ContentFinder({ seq: this.#seq, validators: unl.length, proposals, timers, resendMs, emit })
     this.#candidates = new CandidateBook(this.#seq, unl, quorum)

@@ -1,4 +1,5 @@
-import { closeLedger, type LedgerTip } from './close-ledger.js'
+import { type ClosingConfig, closeLedger, type LedgerTip } from './close-ledger.js'
+import { quorumOf } from './quorum.js'
 import type { Hash, Ledger, Proposal, PublicKey } from './types.js'
 
 /** Ledgers built for one seq that are kept at most; a Byzantine validator can name many candidates. */
@@ -12,7 +13,7 @@ export interface Content {
 /** The proposals of one seq and the ledgers that can be built from them. */
 export class ProposalBook {
   readonly #tip: LedgerTip
-  readonly #ledgerInputBytes: number
+  readonly #config: ClosingConfig
   readonly #quorum: number
   readonly #first = new Map<PublicKey, Proposal>()
   readonly #byHash = new Map<Hash, Proposal>()
@@ -21,10 +22,10 @@ export class ProposalBook {
   readonly #contents = new Map<Hash, Content>()
   readonly #built = new Map<string, Hash>()
 
-  constructor(tip: LedgerTip, ledgerInputBytes: number, quorum: number) {
+  constructor(tip: LedgerTip, config: ClosingConfig) {
     this.#tip = tip
-    this.#ledgerInputBytes = ledgerInputBytes
-    this.#quorum = quorum
+    this.#config = config
+    this.#quorum = quorumOf(config.unl.length, config.threshold)
   }
 
   /**
@@ -75,7 +76,7 @@ export class ProposalBook {
       .join()
     const known = this.#contents.get(this.#built.get(key) ?? '')
     if (known !== undefined) return known
-    const content = { ledger: closeLedger(this.#tip, proposals, this.#ledgerInputBytes), proposals }
+    const content = { ledger: closeLedger(this.#tip, proposals, this.#config), proposals }
     this.#built.set(key, content.ledger.hash)
     this.#contents.set(content.ledger.hash, content)
     return content

@@ -45,7 +45,7 @@ export interface ExecutionResult {
   configHash: Hash
 }
 
-/** Result of seq - 1 as a ledger agrees on it; void when no result had a majority. */
+/** Result of seq - 1 as a ledger agrees on it; void when no result had enough support. */
 export interface AgreedResult {
   status: 'ok' | 'failed' | 'void'
   stateRoot: Hash

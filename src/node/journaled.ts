@@ -131,7 +131,7 @@ function readLock(
     if (proposal === undefined) throw new Error('the journal (hist/journal) lacks a proposal that its lock needs')
     return proposal
   })
-  const ledger = closeLedger(tip, content, config.ledgerInputBytes)
+  const ledger = closeLedger(tip, content, config)
   if (ledger.hash !== bytesToHex(record.hash, HASH_BYTES)) {
     throw new Error('the journal (hist/journal) holds a lock on a ledger that its proposals do not make')
   }

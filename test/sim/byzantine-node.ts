@@ -213,7 +213,7 @@ export class ByzantineNode implements Peer {
     const previous = checks.closedAt(this.#seq - 1)?.ledger ?? this.#world.genesis
     if (distinct.length === 0 || previous.header.seq !== this.#seq - 1) return null
     const proposals = random.chance(0.2) ? chosen : distinct
-    const ledger = core.closeLedger(tipOf(previous), distinct, profile.config.ledgerInputBytes)
+    const ledger = core.closeLedger(tipOf(previous), distinct, profile.config)
     const hash = random.chance(0.2) ? blake3Hex(Buffer.from(`wrong ${random.fraction()}`)) : ledger.hash
     const prevotes = this.#usurps || random.chance(0.5) ? this.#makePrevotes(hash, attempt) : null
     const about =

@@ -88,7 +88,8 @@ export class HonestNode implements Peer {
       running: false,
       inputs: (journal?.proposal?.inputs ?? []).filter((input) => !this.#isExecuted(input)),
       candidate: null,
-      proposals: new Map(),
+      // The journal holds the content of a lock, so that somebody has it when all were down.
+      proposals: new Map((journal?.lock?.proposals ?? []).map((proposal) => [proposal.hash, proposal])),
       catchingUp: false,
       busyUntilMs: 0
     }
@@ -353,6 +354,7 @@ export class HonestNode implements Peer {
     world.clock.schedule(memory.busyUntilMs - world.clock.nowMs, () => {
       if (this.#memory !== memory) return
       const result = execute(world, this.index, ledger)
+      world.checks.resultSeen(ledger.header.seq, result)
       this.#apply({ type: 'executed', seq: ledger.header.seq, result })
     })
   }

@@ -185,6 +185,33 @@ export const MUTANTS: Mutant[] = [
     expected: ['no-progress']
   },
   {
+    name: 'a result agreed by a mere majority of the candidate',
+    replacements: [
+      {
+        file: 'close-ledger.ts',
+        from: 'return Math.max(Math.floor(c / 2) + 1, safeFaults(n, q) + 1)',
+        to: 'return Math.floor(c / 2) + 1'
+      }
+    ],
+    firstSeed: 1,
+    seedsMax: 400,
+    expected: ['result'],
+    needs: ({ colludes }) => colludes
+  },
+  {
+    name: 'a result agreed by all or none',
+    replacements: [
+      {
+        file: 'close-ledger.ts',
+        from: 'return Math.max(Math.floor(c / 2) + 1, safeFaults(n, q) + 1)',
+        to: 'return c'
+      }
+    ],
+    firstSeed: 1,
+    seedsMax: 400,
+    expected: ['result']
+  },
+  {
     name: 'silence after a lost ledger store not kept',
     replacements: [
       {

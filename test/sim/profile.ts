@@ -7,6 +7,8 @@ export interface Profile {
   n: number
   quorum: number
   byzantine: number
+  /** The Byzantine validators, as many as fork safety bears, want one false result to be agreed. */
+  colludes: boolean
   observers: number
   /** Nodes that are not in the UNL and vote all the same. */
   strangers: number
@@ -78,13 +80,16 @@ function drawAny(random: Random, n: number): Profile {
   const quorum = expectedQuorum(n, threshold)
   const safe = 2 * quorum - n - 1
   const byzantineMax = random.chance(0.75) ? Math.min(safe, n - quorum) : safe
-  const byzantine = random.chance(0.5) ? random.between(0, byzantineMax) : 0
+  const drawn = random.chance(0.5) ? random.between(0, byzantineMax) : 0
+  const colludes = drawn > n - quorum && random.chance(0.5)
+  const byzantine = colludes ? safe : drawn
   const strangers = random.chance(0.2) ? 1 : 0
   const unl = Array.from({ length: n }, (_, index) => keyOf(`node ${index}`)).sort()
   return {
     n,
     quorum,
     byzantine,
+    colludes,
     observers: random.chance(0.2) ? 1 : 0,
     strangers,
     config: {

@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { closeLedger } from '../../src/consensus/close-ledger.js'
 import { Consensus } from '../../src/consensus/consensus.js'
 import { quorumOf } from '../../src/consensus/quorum.js'
-import { expectedQuorum } from './profile.js'
+import { drawProfile, expectedQuorum } from './profile.js'
+import { Random } from './random.js'
 import { simulate } from './world.js'
 
 const CORE = { Consensus, closeLedger }
@@ -26,6 +27,21 @@ describe('simulated networks', () => {
       expect(healed).toBeGreaterThan(PIECE_SEEDS / 2)
     }
   )
+
+  test('no false result is agreed while as many collude on one as fork safety bears', { timeout: 60_000 }, () => {
+    let ledgers = 0
+    let voids = 0
+    for (let seed = 1; seed <= 3000; seed++) {
+      if (!drawProfile(new Random(seed)).colludes) continue
+      const outcome = simulate(CORE, seed)
+      expect(outcome.violation, `seed ${seed}; replay: npm run sim -- --seed ${seed} --count 1 --trace`).toBeNull()
+      ledgers += outcome.ledgers
+      voids += outcome.voids
+    }
+    expect(ledgers).toBeGreaterThan(50)
+    // It was tried: results were kept from being agreed.
+    expect(voids).toBeGreaterThan(10)
+  })
 
   test('one seed gives one trace, another seed another', { timeout: 60_000 }, () => {
     const hashes = [3, 4, 5, 6, 7].map((seed) => simulate(CORE, seed).traceHash)

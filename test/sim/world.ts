@@ -7,6 +7,7 @@ import { blake3Hex } from '../../src/crypto/index.js'
 import { ByzantineNode } from './byzantine-node.js'
 import { Checks, Violation, type ViolationKind } from './checks.js'
 import { Clock } from './clock.js'
+import { ColludingNode, Plot } from './colluding-node.js'
 import { executeTruly } from './execution.js'
 import { HonestNode } from './honest-node.js'
 import { type ClosedLedger, type Peer, Signatures } from './messages.js'
@@ -27,6 +28,8 @@ export interface Outcome {
   violation: { kind: ViolationKind; message: string } | null
   profile: Profile
   ledgers: number
+  /** Ledgers that found the execution before them void. */
+  voids: number
   /** Highest attempt in which a ledger was closed. */
   attemptMax: number
   /** Virtual time from the end of the faults to the last ledger that had to be closed; null when not asked for. */
@@ -63,6 +66,7 @@ export class World {
   readonly #healing: boolean
   #faults = true
   #attemptMax = 0
+  #voids = 0
 
   constructor(core: Core, seed: number, { keepLines = false, healing = true }: RunOptions) {
     this.#healing = healing
@@ -71,18 +75,18 @@ export class World {
     this.random = new Random(seed)
     this.profile = drawProfile(this.random)
     this.trace = new Trace(keepLines)
-    const { config, n, byzantine, observers, strangers, slowNodes, forkHunt, lone } = this.profile
+    const { config, n, byzantine, observers, strangers, slowNodes, forkHunt, lone, colludes } = this.profile
     this.genesis = genesisLedger({ contractId: 'sim', config, stateRoot: blake3Hex(Buffer.from('state')) })
     const drawn = this.random.shuffle(Array.from({ length: n }, (_, index) => index))
     const order = forkHunt ? [lone, ...drawn.filter((index) => index !== lone)] : drawn
     for (const index of order.slice(0, byzantine)) this.#byzantine.add(index)
     for (let stranger = 0; stranger < strangers; stranger++) this.#byzantine.add(n + observers + stranger)
     const slow = new Set(order.slice(byzantine, byzantine + slowNodes))
+    const plot = new Plot()
     this.peers = Array.from({ length: n + observers + strangers }, (_, index) => {
       const key = keyOf(`node ${index}`)
-      return this.#byzantine.has(index)
-        ? new ByzantineNode(this, index, key)
-        : new HonestNode(this, index, key, this.genesis, slow.has(index))
+      if (!this.#byzantine.has(index)) return new HonestNode(this, index, key, this.genesis, slow.has(index))
+      return colludes && index < n ? new ColludingNode(this, index, key, plot) : new ByzantineNode(this, index, key)
     })
     this.#honest = this.peers.filter((peer) => peer instanceof HonestNode)
     const lyingUsers = new Set<PublicKey>()
@@ -110,6 +114,7 @@ export class World {
     if (!isFirst) return
     const { ledger, certificate } = closed
     this.#attemptMax = Math.max(this.#attemptMax, certificate.attempt)
+    if (ledger.header.result.status === 'void') this.#voids++
     this.checks.expectResult(ledger.header.seq, executeTruly(this, ledger))
     if (this.#faults && this.profile.forkHunt) this.#huntFork(node)
   }
@@ -151,6 +156,7 @@ export class World {
       violation,
       profile: this.profile,
       ledgers: this.checks.ledgers,
+      voids: this.#voids,
       attemptMax: this.#attemptMax,
       healingMs,
       lines: this.trace.lines

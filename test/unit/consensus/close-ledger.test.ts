@@ -2,11 +2,17 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { EMPTY_OUTPUTS_ROOT } from '../../../src/codec/ledger.js'
 import { LIMITS } from '../../../src/codec/limits.js'
-import { closeLedger, tipOf } from '../../../src/consensus/close-ledger.js'
+import { type ClosingConfig, closeLedger, tipOf } from '../../../src/consensus/close-ledger.js'
+import { quorumOf, safeFaults } from '../../../src/consensus/quorum.js'
 import type { Proposal } from '../../../src/consensus/types.js'
-import { hashOf, makeProposal, makeUnl, RESULT, TIP } from './helpers.js'
+import { hashOf, makeConfig, makeProposal, makeUnl, RESULT, TIP } from './helpers.js'
 
 const UNL = makeUnl(4)
+
+function closing(ledgerInputBytes: number): ClosingConfig {
+  return { ...makeConfig(4), ledgerInputBytes }
+}
+
 const users = ['ann', 'bob', 'cid', 'dan', 'eve'].map(hashOf)
 
 /** Each proposal has for each user a run of that user's inputs: nodes hear of them at different times. */
@@ -39,7 +45,7 @@ describe('closeLedger', () => {
       fc.property(
         proposals.chain((list) => fc.tuple(fc.constant(list), fc.shuffledSubarray(list, { minLength: list.length }))),
         ([list, shuffled]) => {
-          expect(closeLedger(TIP, shuffled, 100)).toEqual(closeLedger(TIP, list, 100))
+          expect(closeLedger(TIP, shuffled, closing(100))).toEqual(closeLedger(TIP, list, closing(100)))
         }
       )
     )
@@ -48,7 +54,7 @@ describe('closeLedger', () => {
   test('has each input once, in the order of its user, within the byte limit, all users in one run each', () => {
     fc.assert(
       fc.property(proposals, fc.integer({ min: 1, max: 200 }), (list, maxBytes) => {
-        const { inputs, users: listed } = closeLedger(TIP, list, maxBytes)
+        const { inputs, users: listed } = closeLedger(TIP, list, closing(maxBytes))
         expect(new Set(inputs.map(({ id }) => id)).size).toBe(inputs.length)
         expect(inputs.reduce((sum, { content }) => sum + content.length, 0)).toBeLessThanOrEqual(maxBytes)
         for (const [index, user] of users.entries()) {
@@ -67,7 +73,7 @@ describe('closeLedger', () => {
     fc.assert(
       fc.property(proposals, (list) => {
         const ids = new Set(list.flatMap((proposal) => proposal.inputs.map(({ id }) => id)))
-        expect(new Set(closeLedger(TIP, list, 10_000).inputs.map(({ id }) => id))).toEqual(ids)
+        expect(new Set(closeLedger(TIP, list, closing(10_000)).inputs.map(({ id }) => id))).toEqual(ids)
       })
     )
   })
@@ -79,7 +85,7 @@ describe('closeLedger', () => {
     for (let at = 0; at < 20; at++) {
       const tip = { ...TIP, hash: hashOf(`lcl ${at}`) }
       orders.add(
-        closeLedger(tip, list, 1000)
+        closeLedger(tip, list, closing(1000))
           .inputs.map(({ user }) => user.slice(0, 4))
           .join()
       )
@@ -105,7 +111,7 @@ describe('closeLedger', () => {
         )
       ]
       const list = UNL.map((validator) => makeProposal(validator, { inputs, tip, timeMs: tip.timeMs + 1 }))
-      const ledger = closeLedger(tip, list, 60)
+      const ledger = closeLedger(tip, list, closing(60))
       for (const { user } of ledger.inputs) taken.set(user, (taken.get(user) ?? 0) + 1)
       tip = tipOf(ledger)
     }
@@ -120,16 +126,16 @@ describe('closeLedger', () => {
     { times: [10, 20, 30], prevMs: 1000, timeMs: 1001 }
   ])('time of $times after $prevMs is $timeMs', ({ times, prevMs, timeMs }) => {
     const list = times.map((time, index) => makeProposal(UNL[index]!, { timeMs: time }))
-    expect(closeLedger({ ...TIP, timeMs: prevMs }, list, 10).header.timeMs).toBe(timeMs)
+    expect(closeLedger({ ...TIP, timeMs: prevMs }, list, closing(10)).header.timeMs).toBe(timeMs)
   })
 
-  test('agrees on the result of more than half of the proposals and counts them', () => {
+  test('agrees on the result that enough of the proposals carry and counts them', () => {
     const other = { ...RESULT, stateRoot: hashOf('other') }
     const withResults = (...results: (typeof RESULT)[]) =>
       closeLedger(
         TIP,
         results.map((result, index) => makeProposal(UNL[index]!, { result })),
-        10
+        closing(10)
       ).header
     expect(withResults(RESULT, other, RESULT)).toMatchObject({ result: RESULT, support: 2 })
     expect(withResults(RESULT, RESULT, RESULT, RESULT)).toMatchObject({ result: RESULT, support: 4 })
@@ -137,10 +143,39 @@ describe('closeLedger', () => {
     expect(withResults(failed, failed, RESULT)).toMatchObject({ result: failed, support: 2 })
   })
 
+  test('as many as may be Byzantine do not make a result, and all others do when no more than may be silent lie', () => {
+    const lie = { ...RESULT, stateRoot: hashOf('lie') }
+    for (let n = 1; n <= 24; n++) {
+      for (const threshold of [67, 75, 80, 90, 100]) {
+        const config = makeConfig(n, threshold)
+        const q = quorumOf(n, threshold)
+        for (let c = q; c <= n; c++) {
+          for (let liars = 0; liars <= Math.min(c, safeFaults(n, q)); liars++) {
+            const list = config.unl
+              .slice(0, c)
+              .map((validator, index) => makeProposal(validator, { result: index < liars ? lie : RESULT }))
+            const { result, support } = closeLedger(TIP, list, config).header
+            expect(result.stateRoot, `n=${n} q=${q} c=${c} liars=${liars}`).not.toBe(lie.stateRoot)
+            if (liars <= n - q) expect({ result, support }).toEqual({ result: RESULT, support: c - liars })
+          }
+        }
+      }
+    }
+  })
+
+  test('five liars in a candidate of eight of ten make the execution void, not false', () => {
+    const lie = { ...RESULT, stateRoot: hashOf('lie') }
+    const config = makeConfig(10, 80)
+    const list = config.unl
+      .slice(0, 8)
+      .map((validator, index) => makeProposal(validator, { result: index < 5 ? lie : RESULT }))
+    expect(closeLedger(TIP, list, config).header).toMatchObject({ result: { status: 'void' }, support: 5 })
+  })
+
   test('no majority makes the execution void: state and config stay, outputs go', () => {
     const results = ['a', 'a', 'b', 'b'].map((state) => ({ ...RESULT, stateRoot: hashOf(state) }))
     const list = results.map((result, index) => makeProposal(UNL[index]!, { result }))
-    const { result, support } = closeLedger(TIP, list, 10).header
+    const { result, support } = closeLedger(TIP, list, closing(10)).header
     expect(result).toEqual({
       status: 'void',
       stateRoot: TIP.stateRoot,
@@ -160,7 +195,7 @@ describe('closeLedger', () => {
       makeProposal(UNL[1]!, { users: keys.slice(half) }),
       makeProposal(UNL[2]!, { inputs })
     ]
-    const { users: listed, inputs: taken } = closeLedger(TIP, list, 1000)
+    const { users: listed, inputs: taken } = closeLedger(TIP, list, closing(1000))
     expect(listed).toEqual([...keys.slice(0, LIMITS.usersPerLedger - 10), ...active])
     expect(taken.length).toBe(10)
   })
@@ -175,7 +210,7 @@ describe('closeLedger', () => {
     const list = [0, 1, 2].map((at) =>
       makeProposal(UNL[at]!, { inputs: keys.filter((_, index) => index % 3 === at).flatMap(inputsOf) })
     )
-    const { inputs, users: listed } = closeLedger(TIP, list, 1000)
+    const { inputs, users: listed } = closeLedger(TIP, list, closing(1000))
     expect(inputs.length).toBe(LIMITS.inputsPerLedger)
     expect(listed.length).toBe(LIMITS.usersPerLedger)
     expect(new Set(inputs.map(({ user }) => user)).size).toBe(LIMITS.usersPerLedger)

@@ -236,7 +236,7 @@ describe('traps', () => {
     validator.apply({ type: 'proposal', proposal: second })
     validator.vote([1, 2, 3], 'precommit', null)
     const list = [validator.proposals[0]!, validator.proposals[1]!, second]
-    const ledger = closeLedger(TIP, list, validator.config.ledgerInputBytes)
+    const ledger = closeLedger(TIP, list, validator.config)
     const effects = validator.apply({ type: 'candidate', candidate: candidateOf(validator, 1, ledger) })
     expect(effects.find(({ type }) => type === 'fetch')).toMatchObject({ proposals: [second.hash] })
     validator.apply({ type: 'proposal', proposal: second })

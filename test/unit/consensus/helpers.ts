@@ -108,7 +108,7 @@ export class Validator {
     return closeLedger(
       TIP,
       indices.map((index) => this.proposals[index]!),
-      this.config.ledgerInputBytes
+      this.config
     )
   }
 
