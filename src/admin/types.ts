@@ -15,9 +15,16 @@ export interface NodeId {
 export type NodeRole = 'validator' | 'observer'
 /**
  * synced: stands on the last ledger that it knows of. catching-up: executes or copies ledgers that it missed.
- * waiting-for-quorum: too few validators are connected. diverged: its own results differ from the agreed ones.
+ * waiting-for-quorum: too few validators are connected. stalled: enough are, and yet no ledger closes. diverged: its own results differ from the agreed ones.
  */
-export type SyncState = 'starting' | 'synced' | 'catching-up' | 'waiting-for-quorum' | 'diverged' | 'stopping'
+export type SyncState =
+  | 'starting'
+  | 'synced'
+  | 'catching-up'
+  | 'waiting-for-quorum'
+  | 'stalled'
+  | 'diverged'
+  | 'stopping'
 
 export interface QuorumStatus {
   /** Votes that close a ledger. */

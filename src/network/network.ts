@@ -222,9 +222,10 @@ export class Network {
     return own.slice(0, MAX_OWN_ADDRESSES).map((address) => (address.endsWith(suffix) ? address : address + suffix))
   }
 
-  /** Connected peers, and the members of the UNL that are not connected. */
+  /** Connected peers, members of the UNL that are not connected, and peers that were refused. */
   peers(): PeerInfo[] {
-    const keys = new Set([...this.#options.validators(), ...this.#peers.all().map((peer) => peer.publicKey)])
+    const connected = this.#peers.all().map((peer) => peer.publicKey)
+    const keys = new Set([...this.#options.validators(), ...connected, ...this.#peers.refused()])
     keys.delete(this.publicKey)
     return [...keys].sort().map((key) => this.#peerInfo(key))
   }

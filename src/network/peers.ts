@@ -61,6 +61,9 @@ const GOODBYE_TIMEOUT_MS = 1000
 const MAX_GOODBYE_BYTES = 1024
 const MAX_TOLD_REASONS = 1000
 
+/** How the last error of a refused peer begins. */
+const REFUSED = 'refused'
+
 export class Peers {
   readonly #host: PeersHost
   readonly #links = new Map<string, Link>()
@@ -86,6 +89,11 @@ export class Peers {
 
   bytes(peer: PublicKey): { in: number; out: number } {
     return this.#bytes.get(peer) ?? { in: 0, out: 0 }
+  }
+
+  /** Peers that were refused at hello, by us or by them, and have not passed it since. */
+  refused(): PublicKey[] {
+    return [...this.#lastErrors].flatMap(([peer, error]) => (error.startsWith(REFUSED) ? [peer] : []))
   }
 
   lastError(peer: PublicKey): string | null {
@@ -289,13 +297,13 @@ export class Peers {
     const words = error instanceof Error ? error.message : String(error)
     this.#remember(link.publicKey, `hello failed: ${words}`)
     if (link.connection.status !== 'open') return
-    this.#host.log.info({ peer: link.publicKey, err: error }, 'hello with a peer failed; the connection is closed')
+    this.#host.log.info({ peer: link.publicKey }, `hello with a peer failed: ${words}; the connection is closed`)
     link.connection.abort(new Error('hello failed'))
   }
 
   #refused(publicKey: PublicKey, verdict: HelloVerdict, by: 'us' | 'peer'): void {
     const reason = verdict.reason === '' ? verdict.code : verdict.reason
-    this.#remember(publicKey, by === 'us' ? `refused by us: ${reason}` : `refused by the peer: ${reason}`)
+    this.#remember(publicKey, by === 'us' ? `${REFUSED} by us: ${reason}` : `${REFUSED} by the peer: ${reason}`)
     const mark = `${publicKey} ${by} ${reason}`
     const isNew = !this.#told.has(mark)
     if (isNew) {

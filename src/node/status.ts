@@ -108,15 +108,24 @@ function warningsOf(node: NodeView): string[] {
   if (node.stateCopy !== null) warnings.push(copyProgress(node.stateCopy))
   for (const key of node.driver.equivocators) warnings.push(`validator ${key} signed two proposals for one ledger`)
   if (node.runner.capabilities.sandbox === 'none') warnings.push('the contract runs without a sandbox')
-  const silentMs = Date.now() - (node.lastClose?.atMs ?? node.startedAtMs)
-  const present = validatorsPresent(node)
-  if (silentMs > SILENCE_MS + node.genesis.config.roundtimeMs && present >= node.driver.quorum) {
-    const seconds = Math.round(silentMs / 1000)
+  if (isStalled(node)) {
+    const seconds = Math.round(silenceMs(node) / 1000)
+    const present = validatorsPresent(node)
     warnings.push(
       `no ledger has closed for ${seconds} s although ${present} validators are in touch: some do not answer`
     )
   }
   return warnings
+}
+
+/** Time since the last ledger closed here, ms. */
+function silenceMs(node: NodeView): number {
+  return Date.now() - (node.lastClose?.atMs ?? node.startedAtMs)
+}
+
+function isStalled(node: NodeView): boolean {
+  const isLong = silenceMs(node) > SILENCE_MS + node.genesis.config.roundtimeMs
+  return isLong && validatorsPresent(node) >= node.driver.quorum
 }
 
 function copyProgress({ phase, totalBytes, localBytes, resumedBytes, fetchedBytes }: SyncProgress): string {
@@ -133,6 +142,7 @@ function syncState(node: NodeView): SyncState {
   if (node.executor.diverged !== null) return 'diverged'
   if (node.catchUp.active || node.executor.backlog > 2) return 'catching-up'
   if (validatorsPresent(node) < node.driver.quorum) return 'waiting-for-quorum'
+  if (isStalled(node)) return 'stalled'
   if (node.lastClose === null && Date.now() - node.startedAtMs < STALL_MS) return 'starting'
   return 'synced'
 }

@@ -133,9 +133,10 @@ describe('nodes that are killed', () => {
       for (const node of cluster.nodes) if (node.isRunning) process.kill(node.pid, 'SIGCONT')
     })
     user.send('note waited\n')
-    const { warnings } = await cluster
+    const { sync, warnings } = await cluster
       .node(0)
       .waitFor('a warning', ({ warnings: found }) => /no ledger has closed for/.test(found.join()))
+    expect(sync).toBe('stalled')
     expect(warnings.join()).toContain('although 4 validators are in touch')
     expect(user.text).toBe('noted before\n')
     for (const pid of frozen) process.kill(pid, 'SIGCONT')

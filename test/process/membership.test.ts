@@ -48,7 +48,9 @@ describe('nodes outside the UNL', () => {
     await cluster.waitUntil('words on both sides', () => [node, stranger].every((of) => /UNL differ/.test(told(of))))
     for (const of of [node, stranger]) {
       await of.waitFor('ledgers of its own', ({ seq, peers: connected }) => seq >= 2 && connected === 0)
-      expect((await of.peers()).filter(({ connected }) => connected)).toEqual([])
+      const rows = await of.peers()
+      expect(rows.filter(({ connected }) => connected)).toEqual([])
+      expect(rows.map(({ lastError }) => lastError).join()).toMatch(/refused by (us|the peer): .*UNL differ/)
     }
   })
 })
