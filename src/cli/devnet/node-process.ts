@@ -7,7 +7,8 @@ import { CliError } from '../errors.js'
 import { formatLogLine } from '../log.js'
 import { RotatingFile } from '../rotating-file.js'
 
-const MAIN = fileURLToPath(new URL('../main.js', import.meta.url))
+/** Sets the size of the thread pool before anything else. */
+const PROGRAM = fileURLToPath(new URL('../bin.cjs', import.meta.url))
 const TAIL_LINES = 12
 const TAIL_BYTES = 16 * 1024
 const POLL_MS = 50
@@ -30,10 +31,9 @@ export class NodeProcess {
     this.#log = new RotatingFile(this.logPath)
     // In a process group of its own, so that Ctrl-C in the terminal reaches the nodes through us alone, once and in
     // order. The channel tells the node when we are gone, however we went.
-    this.#child = spawn(process.execPath, [MAIN, 'run', dir], {
+    this.#child = spawn(process.execPath, [PROGRAM, 'run', dir], {
       detached: true,
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-      env: { UV_THREADPOOL_SIZE: '16', ...process.env }
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc']
     })
     this.#child.stdout?.on('data', (chunk: Buffer) => this.#take(chunk))
     this.#child.stderr?.on('data', (chunk: Buffer) => this.#take(chunk))
