@@ -39,7 +39,8 @@ export interface NodeParts {
 export async function createNode(options: NetworkOptions, parts: NodeParts): Promise<HotPocketLibp2p> {
   const { limits } = parts
   const { host, wsPort, tcpPort } = options.listen
-  const listen = [listenAddress(host, wsPort, 'ws')]
+  const listen: string[] = []
+  if (wsPort !== null) listen.push(listenAddress(host, wsPort, 'ws'))
   if (tcpPort !== null) listen.push(listenAddress(host, tcpPort, 'tcp'))
   const gater: ConnectionGater = {
     // libp2p's default refuses private addresses in some places; ours are checked in addresses.ts.

@@ -41,7 +41,7 @@ const MAX_OWN_ADDRESSES = 16
  */
 export async function createNetwork(options: NetworkOptions): Promise<Network> {
   const { host, wsPort, tcpPort } = options.listen
-  await checkPort(host, wsPort)
+  if (wsPort !== null) await checkPort(host, wsPort)
   if (tcpPort !== null) await checkPort(host, tcpPort)
   const network = new Network(options)
   await network.start()
@@ -123,7 +123,7 @@ export class Network {
     } catch (error) {
       await this.stop()
       if (error instanceof NetworkError) throw error
-      await checkPort(listen.host, listen.wsPort)
+      if (listen.wsPort !== null) await checkPort(listen.host, listen.wsPort)
       if (listen.tcpPort !== null) await checkPort(listen.host, listen.tcpPort)
       const words = error instanceof Error ? error.message : String(error)
       throw new NetworkError('listen-failed', `the network could not start: ${words}`, { cause: error })

@@ -103,9 +103,8 @@ export interface NetworkOptions {
   listen: {
     /** An IP address; 0.0.0.0 or :: for all. */
     host: string
-    /** Ports; 0 for any free one. */
-    wsPort: number
-    /** null: no TCP. */
+    /** Ports; 0 for any free one, null for none. */
+    wsPort: number | null
     tcpPort: number | null
   }
   /** Multiaddrs that others shall dial, when they are not those we listen on. */

@@ -224,7 +224,7 @@ export class HotPocketNode {
         seq: this.ledgers.tip().seq,
         lcl: this.ledgers.tip().hash
       }),
-      listen: { host: config.network.host, wsPort: config.network.wsPort ?? 0, tcpPort: config.network.tcpPort },
+      listen: { host: config.network.host, wsPort: config.network.wsPort, tcpPort: config.network.tcpPort },
       announce: config.network.announce,
       peers: config.network.peers,
       dataDir: contractPaths(config.dir).hist,
