@@ -77,6 +77,10 @@ export class Consensus {
   get tip(): LedgerTip {
     return this.#tip
   }
+  /** True when a quorum of prevotes of this attempt has been acted on: another one changes nothing. */
+  hasPrevoteQuorum(seq: number, attempt: number): boolean {
+    return seq === this.seq && this.#decision.validAttempt === attempt
+  }
   get attempt(): number {
     return this.#decision.attempt
   }

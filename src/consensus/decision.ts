@@ -78,6 +78,10 @@ export class Decision {
     if (options.journaled !== null) this.#restore(options.journaled)
   }
 
+  /** Attempt of the newest quorum of prevotes for a ledger whose content is known; null before the first. */
+  get validAttempt(): number | null {
+    return this.#valid?.attempt ?? null
+  }
   get attempt(): number {
     return this.#attempt
   }

@@ -222,10 +222,14 @@ export class Network {
     return own.slice(0, MAX_OWN_ADDRESSES).map((address) => (address.endsWith(suffix) ? address : address + suffix))
   }
 
+  /** Keys of the connected peers. */
+  connected(): PublicKey[] {
+    return this.#peers.all().map((peer) => peer.publicKey)
+  }
+
   /** Connected peers, members of the UNL that are not connected, and peers that were refused. */
   peers(): PeerInfo[] {
-    const connected = this.#peers.all().map((peer) => peer.publicKey)
-    const keys = new Set([...this.#options.validators(), ...connected, ...this.#peers.refused()])
+    const keys = new Set([...this.#options.validators(), ...this.connected(), ...this.#peers.refused()])
     keys.delete(this.publicKey)
     return [...keys].sort().map((key) => this.#peerInfo(key))
   }

@@ -1,7 +1,6 @@
 import type { Logger } from 'pino'
 import { CodecError, decodeLedgerRecord } from '../codec/index.js'
 import * as pb from '../codec/pb/sync.js'
-import type { LedgerTip } from '../consensus/close-ledger.js'
 import type { Certificate, ConsensusConfig, Ledger, PublicKey } from '../consensus/types.js'
 import { findLedgerProblem, type LedgerLink } from '../ledger/index.js'
 
@@ -10,18 +9,31 @@ export const LEDGERS_PER_REQUEST = 256
 /** Messages of the next ledger often come before the last votes of this one: wait this long before asking for it. */
 const PATIENCE_MS = 300
 const RETRY_MS = 1000
+/** Rounds follow each other no faster: far below the rate at which a peer would take it for a flood of requests. */
+const ROUND_MIN_MS = 50
+/** Longest that one peer is listened to without a break: a slow or hostile one must not keep the others from helping. */
+const ANSWER_TIMEOUT_MS = 60_000
+const FIRST_BYTE_TIMEOUT_MS = 5000
+/** Peers whose claims are kept: more than may be connected and in the UNL. */
+const CLAIMS_MAX = 1024
 /** Ledgers closed and not yet executed beyond which no more are fetched. */
 const BACKLOG_MAX = 512
 
 export interface CatchUpOptions {
   log: Logger
-  tip: () => LedgerTip
-  /** The tip with its header, and the config that it agreed on. */
+  /** seq of the last ledger that is durable here. */
+  tip: () => number
+  /** The last durable ledger, and the config that it agreed on. */
   link: () => Promise<{ link: LedgerLink; config: ConsensusConfig }>
   /** Peers that may have the ledger `seq`, best first. */
   peersAt: (seq: number) => PublicKey[]
   /** Encoded ledger records from a peer, ascending from `from`. */
-  fetch: (peer: PublicKey, request: Uint8Array, signal: AbortSignal) => AsyncIterable<Uint8Array>
+  fetch: (
+    peer: PublicKey,
+    request: Uint8Array,
+    timeouts: { firstByteMs: number; totalMs: number },
+    signal: AbortSignal
+  ) => AsyncIterable<Uint8Array>
   /** Hands a checked ledger to consensus; resolves once it is in place. */
   adopt: (ledger: Ledger, certificate: Certificate) => Promise<void>
   /** The peer sent what no honest node sends. */
@@ -34,8 +46,10 @@ export interface CatchUpOptions {
 export class CatchUp {
   readonly #options: CatchUpOptions
   readonly #stopping = new AbortController()
-  #target = 0
-  #sources = new Set<PublicKey>()
+  /** The newest ledger that each peer has closed, as far as it says. One that could not show it has to say it again. */
+  readonly #claims = new Map<PublicKey, number>()
+  /** How often each peer was asked in vain: it is asked later than others. */
+  readonly #failures = new Map<PublicKey, number>()
   #running: Promise<void> | null = null
 
   constructor(options: CatchUpOptions) {
@@ -44,19 +58,19 @@ export class CatchUp {
 
   /** True while ledgers are being fetched. */
   get active(): boolean {
-    return this.#running !== null && this.#target > this.#options.tip().seq
+    return this.#running !== null && this.target > this.#options.tip()
   }
 
-  /** The newest ledger that is known to be closed somewhere. */
+  /** The newest ledger that somebody says is closed. */
   get target(): number {
-    return this.#target
+    return Math.max(0, ...this.#claims.values())
   }
 
   /** A peer has closed ledger `seq`, as far as it says. */
   hear(seq: number, peer: PublicKey): void {
-    if (this.#stopping.signal.aborted || seq <= this.#options.tip().seq) return
-    this.#target = Math.max(this.#target, seq)
-    this.#sources.add(peer)
+    if (this.#stopping.signal.aborted || seq <= this.#options.tip()) return
+    if (!this.#claims.has(peer) && this.#claims.size >= CLAIMS_MAX) return
+    this.#claims.set(peer, Math.max(seq, this.#claims.get(peer) ?? 0))
     this.#running ??= this.#run().finally(() => {
       this.#running = null
     })
@@ -70,52 +84,65 @@ export class CatchUp {
   async #run(): Promise<void> {
     const { log, tip } = this.#options
     await this.#sleep(PATIENCE_MS)
-    let idle = 0
-    // A peer may have claimed a ledger that does not exist: without any progress the claim is forgotten.
-    while (!this.#stopping.signal.aborted && tip().seq < this.#target && idle < 5) {
-      const before = tip().seq
-      await this.#fetchFromSomebody()
-      if (tip().seq > before) {
-        idle = 0
-        log.debug(`caught up to ledger ${tip().seq} of ${this.#target}`)
-      } else {
-        idle += 1
-        await this.#sleep(RETRY_MS)
-      }
+    while (!this.#stopping.signal.aborted && this.#isBehind()) {
+      const startMs = performance.now()
+      const before = tip()
+      const adopted = await this.#fetchFromSomebody()
+      if (adopted > 0) log.debug(`caught up from ledger ${before} to ${tip()}`)
+      await this.#sleep(adopted > 0 ? Math.max(0, startMs + ROUND_MIN_MS - performance.now()) : RETRY_MS)
     }
-    this.#target = 0
-    this.#sources.clear()
+    this.#claims.clear()
+    this.#failures.clear()
   }
 
-  async #fetchFromSomebody(): Promise<void> {
+  #isBehind(): boolean {
+    const seq = this.#options.tip()
+    for (const [peer, claim] of this.#claims) if (claim <= seq) this.#claims.delete(peer)
+    return this.#claims.size > 0
+  }
+
+  /** @returns how many ledgers were put in their place */
+  async #fetchFromSomebody(): Promise<number> {
     const { tip, peersAt, backlog } = this.#options
     while (backlog() > BACKLOG_MAX && !this.#stopping.signal.aborted) await this.#sleep(RETRY_MS)
-    const next = tip().seq + 1
-    const peers = new Set([...peersAt(next), ...this.#sources])
+    const next = tip() + 1
+    const failures = (peer: PublicKey): number => this.#failures.get(peer) ?? 0
+    const peers = [...new Set([...peersAt(next), ...this.#claims.keys()])]
+    peers.sort((a, b) => failures(a) - failures(b))
     for (const peer of peers) {
-      if (this.#stopping.signal.aborted) return
-      await this.#fetchFrom(peer, next)
-      if (tip().seq >= next) return
+      if (this.#stopping.signal.aborted) return 0
+      const { adopted, whole } = await this.#fetchFrom(peer, next)
+      if (!whole) this.#failures.set(peer, failures(peer) + 1)
+      if (adopted > 0) return adopted
+      // A ledger that a peer says it has and does not give is forgotten, until the peer says so again.
+      this.#claims.delete(peer)
+      if (tip() >= next) return 0
     }
+    return 0
   }
 
-  async #fetchFrom(peer: PublicKey, from: number): Promise<void> {
-    const { fetch, log, onBadLedger } = this.#options
+  async #fetchFrom(peer: PublicKey, from: number): Promise<{ adopted: number; whole: boolean }> {
+    const { fetch, log, onBadLedger, tip } = this.#options
     const request = pb.LedgersRequest.encode({ from, count: LEDGERS_PER_REQUEST })
+    const before = tip()
+    let records = 0
+    let whole = false
     try {
-      let count = 0
-      for await (const record of fetch(peer, request, this.#stopping.signal)) {
+      const timeouts = { firstByteMs: FIRST_BYTE_TIMEOUT_MS, totalMs: ANSWER_TIMEOUT_MS }
+      for await (const record of fetch(peer, request, timeouts, this.#stopping.signal)) {
         const problem = await this.#take(record)
         if (problem !== null) {
           onBadLedger(peer, problem)
-          return
+          return { adopted: 0, whole: false }
         }
-        count += 1
-        if (count >= LEDGERS_PER_REQUEST) return
+        records += 1
+        if (records >= LEDGERS_PER_REQUEST) break
       }
+      whole = records > 0
     } catch (error) {
       log.debug(`ledgers from ${from} on could not be fetched from ${peer}: ${(error as Error).message}`)
     }
+    return { adopted: records === 0 ? 0 : tip() - before, whole }
   }
 
   /** @returns why the record is not the next ledger, or null */

@@ -218,8 +218,9 @@ export class ConsensusDriver {
     const payload = decodeVotePayload(signed.payload)
     if (payload.networkId !== networkId) return 'reject'
     if (!this.#members.has(signed.key) || signed.key === signer.publicKey || payload.seq < this.seq) return 'ignore'
-    if (!isSignatureValid(SIGNING_DOMAINS.vote, signed)) return 'reject'
     const { seq, attempt, kind, hash } = payload
+    if (kind === 'prevote' && this.#core.hasPrevoteQuorum(seq, attempt)) return 'ignore'
+    if (!isSignatureValid(SIGNING_DOMAINS.vote, signed)) return 'reject'
     const vote: Vote = { validator: signed.key, seq, attempt, kind, hash, signature: signed.signature, proposals }
     this.#push({ type: 'vote', vote })
     return 'accept'

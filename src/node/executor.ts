@@ -198,7 +198,7 @@ export class Executor {
     if (agreed.status === 'void') {
       await this.#options.state.rollback()
       this.#options.onSettled({ status: 'void', ledger })
-      this.#log.warn(`execution of ledger ${ledger.header.seq} is void: no result had a majority`)
+      this.#log.warn(`execution of ledger ${ledger.header.seq} is void: no result had enough support`)
       return true
     }
     if (!isSame(done.result, agreed)) return await this.#settleDifferent(done, agreed)

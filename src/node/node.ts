@@ -7,14 +7,19 @@ import {
   createAdminServer,
   type NodeLock
 } from '../admin/index.js'
-import { networkIdOf, PROPOSAL_LIMITS } from '../codec/index.js'
+import { LIMITS, networkIdOf, PROPOSAL_LIMITS } from '../codec/index.js'
 import { contractPaths, type NodeConfig } from '../config/index.js'
 import { tipOf } from '../consensus/close-ledger.js'
 import type { Certificate, ConsensusConfig, Genesis, Hash, Ledger, PublicKey } from '../consensus/types.js'
 import { ContractRunner, DEFAULT_LIMITS as DEFAULT_CONTRACT_LIMITS } from '../contract/index.js'
 import { Signer } from '../crypto/index.js'
 import { type LedgerLink, LedgerStore } from '../ledger/index.js'
-import { createNetwork, DEFAULT_LIMITS as DEFAULT_NETWORK_LIMITS, type Network } from '../network/index.js'
+import {
+  createNetwork,
+  DEFAULT_LIMITS as DEFAULT_NETWORK_LIMITS,
+  type Network,
+  type PeerInfo
+} from '../network/index.js'
 import { StateStore, type SyncProgress } from '../state/index.js'
 import { DEFAULT_USER_LIMITS, PendingInputs, UserServer } from '../users/index.js'
 import { VERSION } from '../version.js'
@@ -26,7 +31,7 @@ import { createGenesis, describeNetwork, findGenesisDifference } from './genesis
 import { Journal, openJournalFile } from './journal.js'
 import { NplBridge } from './npl-bridge.js'
 import { ProposalPool } from './proposal-pool.js'
-import { fetchOutputs, fetchProposals, serve } from './services.js'
+import { fetchOutputs, fetchProposals, SERVICES, serve } from './services.js'
 import { copyState, serveState } from './state-copy.js'
 import { createAdminSource } from './status.js'
 
@@ -263,7 +268,7 @@ export class HotPocketNode {
   }
 
   connectedValidators(): PublicKey[] {
-    return this.network.peers().flatMap((peer) => (peer.connected && peer.inUnl ? [peer.publicKey] : []))
+    return this.network.connected().filter((key) => this.genesis.config.unl.includes(key))
   }
 
   #publish(topic: 'consensus' | 'npl', bytes: Uint8Array, resend: boolean): void {
@@ -306,11 +311,16 @@ export class HotPocketNode {
   #createCatchUp(): void {
     this.catchUp = new CatchUp({
       log: this.log.child({ part: 'catch-up' }),
-      tip: () => this.driver.tip,
+      // Not the core's: that is ahead while the ledger is being written, and what follows it could not be checked.
+      tip: () => this.ledgers.tip().seq,
       link: async () => ({ link: await this.#tipLink(), config: this.genesis.config }),
-      peersAt: (seq) =>
-        this.network.peers().flatMap((peer) => (peer.connected && (peer.seq ?? 0) >= seq ? [peer.publicKey] : [])),
-      fetch: (peer, request, signal) => this.network.requestStream(peer, 'ledgers', request, { signal }),
+      peersAt: (seq) => this.#connectedPeers(({ seq: reached }) => (reached ?? 0) >= seq),
+      fetch: (peer, request, timeouts, signal) =>
+        this.network.requestStream(peer, SERVICES.ledgers, request, {
+          signal,
+          timeouts,
+          maxResponseBytes: LIMITS.recordBytes
+        }),
       adopt: (ledger, certificate) => this.driver.certified(ledger, certificate),
       onBadLedger: (peer, detail) => this.network.report(peer, 'wrong-answer', detail),
       backlog: () => this.executor.backlog
@@ -338,6 +348,8 @@ export class HotPocketNode {
 
   #noteClose(): void {
     const atMs = Date.now()
+    // A clock that was put back must not keep the list growing until it has come so far again.
+    if (atMs < (this.closes.at(-1) ?? 0)) this.closes.length = 0
     this.lastClose = { atMs, tookMs: this.lastClose === null ? null : atMs - this.lastClose.atMs }
     this.closes.push(atMs)
     while ((this.closes[0] ?? atMs) < atMs - 60_000) this.closes.shift()
@@ -359,7 +371,7 @@ export class HotPocketNode {
       onSettled: (settlement) => this.#tellUsers(settlement),
       keepOutputs: (seq, outputs) => this.ledgers.putOutputs(seq, outputs),
       copyState: (root) => this.#copyState(root),
-      fetchOutputs: (seq, root) => fetchOutputs(this.network, seq, root, this.#connectedPeers(), this.log),
+      fetchOutputs: (seq, root) => fetchOutputs(this.network, seq, root, this.network.connected(), this.log),
       onFatal: (error) => this.#fail(error)
     })
     this.#onStop('execution', async () => {
@@ -385,10 +397,6 @@ export class HotPocketNode {
     } finally {
       this.stateCopy = null
     }
-  }
-
-  #connectedPeers(): PublicKey[] {
-    return this.network.peers().flatMap((peer) => (peer.connected ? [peer.publicKey] : []))
   }
 
   /** Outputs of an agreed execution to the users who are connected here; a word to those who get none. */
