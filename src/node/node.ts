@@ -271,6 +271,11 @@ export class HotPocketNode {
     return this.network.connected().filter((key) => this.genesis.config.unl.includes(key))
   }
 
+  /** Connected peers for which `may` holds. */
+  #connectedPeers(may: (peer: PeerInfo) => boolean): PublicKey[] {
+    return this.network.peers().flatMap((peer) => (peer.connected && may(peer) ? [peer.publicKey] : []))
+  }
+
   #publish(topic: 'consensus' | 'npl', bytes: Uint8Array, resend: boolean): void {
     this.network.publish(topic, bytes, { resend }).catch((error: unknown) => {
       if (!this.stopping) this.log.warn({ err: error }, 'a message could not be sent')
@@ -371,7 +376,7 @@ export class HotPocketNode {
       onSettled: (settlement) => this.#tellUsers(settlement),
       keepOutputs: (seq, outputs) => this.ledgers.putOutputs(seq, outputs),
       copyState: (root) => this.#copyState(root),
-      fetchOutputs: (seq, root) => fetchOutputs(this.network, seq, root, this.network.connected(), this.log),
+      fetchOutputs: (seq, root) => fetchOutputs(this.network, seq, root, this.#connectedPeers(), this.log),
       onFatal: (error) => this.#fail(error)
     })
     this.#onStop('execution', async () => {
@@ -397,6 +402,12 @@ export class HotPocketNode {
     } finally {
       this.stateCopy = null
     }
+  }
+
+  /** Those of the UNL first: anybody may connect as an observer, and promise what it does not keep. */
+  #connectedPeers(fits: (peer: PeerInfo) => boolean = () => true): PublicKey[] {
+    const peers = this.network.peers().filter((peer) => peer.connected && fits(peer))
+    return [...peers.filter(({ inUnl }) => inUnl), ...peers.filter(({ inUnl }) => !inUnl)].map((peer) => peer.publicKey)
   }
 
   /** Outputs of an agreed execution to the users who are connected here; a word to those who get none. */
