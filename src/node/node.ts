@@ -271,11 +271,6 @@ export class HotPocketNode {
     return this.network.connected().filter((key) => this.genesis.config.unl.includes(key))
   }
 
-  /** Connected peers for which `may` holds. */
-  #connectedPeers(may: (peer: PeerInfo) => boolean): PublicKey[] {
-    return this.network.peers().flatMap((peer) => (peer.connected && may(peer) ? [peer.publicKey] : []))
-  }
-
   #publish(topic: 'consensus' | 'npl', bytes: Uint8Array, resend: boolean): void {
     this.network.publish(topic, bytes, { resend }).catch((error: unknown) => {
       if (!this.stopping) this.log.warn({ err: error }, 'a message could not be sent')
