@@ -107,7 +107,7 @@ export class Dialer {
   /** No dial of this peer for a while. */
   postpone(peer: PublicKey, delayMs: number, why: string): void {
     const target = this.#target(peer, peer, null)
-    target.notBeforeMs = Date.now() + delayMs
+    target.notBeforeMs = performance.now() + delayMs
     target.lastError = why
     if (!target.dialling) this.#schedule(target, delayMs)
   }
@@ -141,7 +141,7 @@ export class Dialer {
   #schedule(target: Target, delayMs: number): void {
     this.#unschedule(target)
     if (this.#stopping.signal.aborted) return
-    const waitMs = Math.max(delayMs, target.notBeforeMs - Date.now())
+    const waitMs = Math.max(delayMs, target.notBeforeMs - performance.now())
     target.timer = setTimeout(() => {
       target.timer = null
       const work = this.#attempt(target)

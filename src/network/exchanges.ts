@@ -48,7 +48,7 @@ function decodeStatus(body: Uint8Array): PeerStatus {
 export class Exchanges {
   readonly #host: ExchangesHost
   readonly #stopping = new AbortController()
-  #lastAnnouncedMs = 0
+  #lastAnnouncedMs = Number.NEGATIVE_INFINITY
   #announceTimer: NodeJS.Timeout | null = null
 
   constructor(host: ExchangesHost) {
@@ -84,10 +84,10 @@ export class Exchanges {
   /** To all peers, now or as soon as the interval since the last time allows. */
   announceStatus(): void {
     if (this.#announceTimer !== null || this.#stopping.signal.aborted) return
-    const waitMs = Math.max(0, this.#lastAnnouncedMs + this.#host.limits.statusIntervalMs - Date.now())
+    const waitMs = Math.max(0, this.#lastAnnouncedMs + this.#host.limits.statusIntervalMs - performance.now())
     this.#announceTimer = setTimeout(() => {
       this.#announceTimer = null
-      this.#lastAnnouncedMs = Date.now()
+      this.#lastAnnouncedMs = performance.now()
       for (const { publicKey } of this.#host.peers()) {
         this.askStatus(publicKey).catch((error: unknown) => {
           this.#host.log.debug({ err: error, peer: publicKey }, 'a peer did not take our status')

@@ -231,7 +231,7 @@ export class Gossip {
         framesSeen: 0,
         framesDecoded: 0,
         pending: 0,
-        lastFloodReportMs: 0
+        lastFloodReportMs: Number.NEGATIVE_INFINITY
       })
     }
     void this.#registrar?.topology?.onConnect?.(peerId, connection)
@@ -292,7 +292,7 @@ export class Gossip {
   }
 
   #reportFlood(peer: GossipPeer, detail: string): void {
-    const nowMs = Date.now()
+    const nowMs = performance.now()
     if (nowMs - peer.lastFloodReportMs < FLOOD_REPORT_INTERVAL_MS) return
     peer.lastFloodReportMs = nowMs
     this.#host.report(peer.publicKey, 'gossip-flood', detail)

@@ -486,7 +486,7 @@ export class Network {
 
   /** Finds peers whose gossip does not work and peers that are silent, and connects them anew. */
   #maintain(): void {
-    const nowMs = Date.now()
+    const nowMs = performance.now()
     const subscribed = new Set(TOPICS.flatMap((topic) => this.#gossip.subscribers(topic)))
     for (const peer of this.#peers.all()) {
       const ageMs = nowMs - (peer.primary.verifiedMs ?? nowMs)
@@ -513,7 +513,7 @@ export class Network {
       if (connection.status !== 'open') return
       peer.latencyMs =
         (await this.#node?.services.ping.ping(connection.remotePeer, { signal: deadline.signal })) ?? null
-      peer.lastHeardMs = Date.now()
+      peer.lastHeardMs = performance.now()
     } finally {
       deadline.clear()
     }

@@ -31,6 +31,7 @@ export interface Peer {
 export interface Link {
   connection: Connection
   publicKey: PublicKey
+  /** Times of a clock that nobody puts back, save connectedSinceMs. */
   openedMs: number
   verifiedMs: number | null
   helloStarted: boolean
@@ -110,7 +111,7 @@ export class Peers {
     counted[direction] += bytes
     if (direction !== 'in') return
     const peer = this.#peers.get(publicKey)
-    if (peer !== undefined) peer.lastHeardMs = Date.now()
+    if (peer !== undefined) peer.lastHeardMs = performance.now()
   }
 
   /** Of one IP address, hello complete or not. */
@@ -144,7 +145,7 @@ export class Peers {
     const link: Link = {
       connection,
       publicKey,
-      openedMs: Date.now(),
+      openedMs: performance.now(),
       verifiedMs: null,
       helloStarted: false,
       admitted,
@@ -320,7 +321,7 @@ export class Peers {
     if (this.#stopped || link.connection.status !== 'open' || !this.#links.has(link.connection.id)) return
     if (link.timer !== null) clearTimeout(link.timer)
     link.timer = null
-    link.verifiedMs = Date.now()
+    link.verifiedMs = performance.now()
     const known = this.#peers.get(link.publicKey)
     const status: PeerStatus = { seq: hello.seq, lcl: hello.lcl, role: hello.role, agent: hello.agent }
     if (known !== undefined) {
@@ -335,7 +336,7 @@ export class Peers {
       status,
       primary: link,
       links: [link],
-      connectedSinceMs: link.verifiedMs,
+      connectedSinceMs: Date.now(),
       latencyMs: null,
       lastHeardMs: link.verifiedMs,
       ready: false

@@ -6,7 +6,7 @@ export class TokenBucket {
   #tokens: number
   #lastMs: number
 
-  constructor(perSecond: number, burst: number, now: () => number = Date.now) {
+  constructor(perSecond: number, burst: number, now: () => number = () => performance.now()) {
     this.#perSecond = perSecond
     this.#burst = burst
     this.#now = now

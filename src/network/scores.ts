@@ -31,11 +31,12 @@ interface Score {
 /** Scores are zero or below and fall back towards zero by half in each `scoreHalfLifeMs`. */
 export class PeerScores {
   readonly #limits: NetworkLimits
+  /** ms of a clock that nobody puts back: a ban must not last until the wall clock has caught up. */
   readonly #now: () => number
   readonly #scores = new Map<PublicKey, Score>()
   readonly #bannedUntilMs = new Map<PublicKey, number>()
 
-  constructor(limits: NetworkLimits, now: () => number = Date.now) {
+  constructor(limits: NetworkLimits, now: () => number = () => performance.now()) {
     this.#limits = limits
     this.#now = now
   }

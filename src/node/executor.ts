@@ -87,6 +87,8 @@ export class Executor {
   /** seq of the ledger to execute next, and of the last closed one. */
   #next: number | null = null
   #newest = 0
+  /** True once `genesis` or `resume` has said where the state stands. */
+  #isPlaced = false
   readonly #log: Logger
   #done: Done | null = null
   #running: Promise<void> | null = null
@@ -120,20 +122,26 @@ export class Executor {
     const result: ExecutionResult = { status: 'ok', stateRoot, outputsRoot: EMPTY_OUTPUTS_ROOT, configHash }
     this.#done = { ledger, result, outputs: [], reason: null }
     this.#options.onExecuted(ledger.header.seq, result)
+    if (this.#newest > 0) this.resume(1, this.#newest)
+    else this.#isPlaced = true
   }
 
   /** Begins with ledger `seq`, before whose execution the committed state stood, and goes on to `newest`. */
   resume(seq: number, newest: number): void {
+    this.#isPlaced = true
     this.#next = seq
-    this.#newest = newest
+    this.#newest = Math.max(newest, this.#newest)
     this.#start()
   }
 
   /** The next ledger is closed and in the store. */
   enqueue(ledger: Ledger): void {
     const { seq } = ledger.header
-    this.#next ??= seq
     this.#newest = seq
+    // The others may close ledgers while the state is still being looked at: nothing is executed before it is known
+    // where that stands.
+    if (!this.#isPlaced) return
+    this.#next ??= seq
     if (this.backlog <= LEDGERS_IN_MEMORY) this.#recent.set(seq, ledger)
     this.#start()
   }

@@ -292,7 +292,12 @@ export class HotPocketNode {
       maxGossipBytes: DEFAULT_NETWORK_LIMITS.maxGossipBytes,
       publish: (bytes, again) => this.#publish('consensus', bytes, again),
       select: () =>
-        this.pending.select(this.genesis.config.ledgerInputBytes, this.users?.users() ?? [], PROPOSAL_LIMITS.inputs),
+        this.pending.select(
+          this.genesis.config.ledgerInputBytes,
+          this.users?.users() ?? [],
+          PROPOSAL_LIMITS.inputs,
+          PROPOSAL_LIMITS.users
+        ),
       persist: (ledger, certificate) => this.#persist(ledger, certificate),
       onBehind: (seq, from) => this.catchUp.hear(seq - 1, from),
       onFatal: (error) => this.#fail(error)

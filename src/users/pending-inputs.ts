@@ -116,9 +116,15 @@ export class PendingInputs {
    * with every ledger that serves others.
    *
    * @param connected the connected users, ascending by key
+   * @param maxUsers users with inputs in it: those who have waited longest
    */
-  select(maxBytes: number, connected: ProposalUser[], maxInputs = Number.POSITIVE_INFINITY): Selection {
-    const chosen = this.#takeTurns(maxBytes, maxInputs)
+  select(
+    maxBytes: number,
+    connected: ProposalUser[],
+    maxInputs = Number.POSITIVE_INFINITY,
+    maxUsers = Number.POSITIVE_INFINITY
+  ): Selection {
+    const chosen = this.#takeTurns(maxBytes, maxInputs, maxUsers)
     const users = this.#mergeUsers(connected)
     const inputs: PendingInput[] = []
     for (const { key } of users) inputs.push(...(chosen.get(key) ?? []))
@@ -169,11 +175,13 @@ export class PendingInputs {
     return null
   }
 
-  #takeTurns(maxBytes: number, maxInputs: number): Map<PublicKey, PendingInput[]> {
+  #takeTurns(maxBytes: number, maxInputs: number, maxUsers: number): Map<PublicKey, PendingInput[]> {
     const chosen = new Map<PublicKey, PendingInput[]>()
     let bytesLeft = maxBytes
     let inputsLeft = maxInputs
-    let turns = [...this.#queues].map(([user, queue]) => ({ user, next: inputsOfOldestSession(queue) }))
+    let turns = [...this.#queues]
+      .slice(0, maxUsers)
+      .map(([user, queue]) => ({ user, next: inputsOfOldestSession(queue) }))
     while (turns.length > 0 && inputsLeft > 0) {
       turns = turns.filter(({ user, next }) => {
         const { value: input } = next.next()
