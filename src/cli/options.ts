@@ -20,6 +20,9 @@ export function seconds(text: string): number {
 
 export const portNumber = wholeNumber(1, 65535)
 
+/** As in hp.cfg, 0 opens no port. */
+export const portOrOff = wholeNumber(0, 65535)
+
 /** An option that may be given again and again. */
 export function collect(text: string, previous: string[] | undefined): string[] {
   return [...(previous ?? []), text]

@@ -19,7 +19,7 @@ export function createProgram(): Command {
     .helpOption('-h, --help', 'print this help')
     .helpCommand('help [command]', 'print the help of a command')
     .exitOverride()
-    .configureOutput({ outputError: (text, write) => write(`hp-p2p: ${oneLine(text.replace(/^error: /, ''))}\n`) })
+    .configureOutput({ outputError: (text, write) => write(`hp-p2p: ${oneLine(withRemedy(text))}\n`) })
     .addHelpText(
       'after',
       '\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 node not reachable.\n\nExample:\n  hp-p2p devnet --contract echo'
@@ -31,6 +31,14 @@ export function createProgram(): Command {
   addClientCommand(program)
   addDevnetCommand(program)
   return program
+}
+
+/** What commander says, with where to look when it does not say it. */
+function withRemedy(text: string): string {
+  const said = text.replace(/^error: /, '').trim()
+  return /^(unknown|missing|too many)/.test(said) && !said.endsWith('?)')
+    ? `${said.replace(/\.$/, '')}: see --help`
+    : said
 }
 
 function oneLine(text: string): string {

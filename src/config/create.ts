@@ -2,10 +2,11 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { createKeyPair, type KeyPair } from '../crypto/index.js'
-import { configError, systemCode } from './errors.js'
+import { ConfigError, type ConfigProblem, configError, systemCode } from './errors.js'
 import { CONFIG_KEYS } from './keys.js'
 import { contractPaths } from './paths.js'
 import { checkConfigShape, parseConfigText, readConfigText } from './read.js'
+import { checkTogether } from './together.js'
 
 /** Keys of hp.cfg beside the key pair, as JSON values; what is absent gets its default. */
 export interface CreateOptions {
@@ -74,9 +75,19 @@ async function writeFileAtomically(path: string, text: string): Promise<void> {
   await folder.sync().finally(() => folder.close())
 }
 
+/** Throws `ConfigError` for what would not load. */
+function checkConfig(value: Record<string, unknown>): void {
+  const problems: ConfigProblem[] = []
+  checkTogether(checkConfigShape(value), (code, key, text) => {
+    problems.push({ code, key, message: `hp.cfg: ${text}` })
+  })
+  const [first, ...rest] = problems
+  if (first !== undefined) throw new ConfigError([first, ...rest])
+}
+
 /** Writes <dir>/cfg/hp.cfg; what would not load is refused. */
 export async function writeConfig(dir: string, value: Record<string, unknown>): Promise<void> {
-  checkConfigShape(value)
+  checkConfig(value)
   await writeFileAtomically(contractPaths(dir).config, `${JSON.stringify(value, null, 2)}\n`)
 }
 
@@ -94,7 +105,7 @@ export async function ensureContractDirs(dir: string): Promise<void> {
 export async function createContractDir(dir: string, options: CreateOptions = {}): Promise<{ publicKey: string }> {
   const keys = options.keys ?? createKeyPair()
   const value = newConfig(options, keys)
-  checkConfigShape(value)
+  checkConfig(value)
   const paths = contractPaths(dir)
   try {
     await mkdir(dirname(paths.dir), { recursive: true })
@@ -151,7 +162,7 @@ export async function rekeyContractDir(dir: string): Promise<RekeyResult> {
     keytype: 'ed25519',
     unl: [...unl, keys.publicKey]
   }
-  checkConfigShape(next)
+  checkConfig(next)
   // The journal goes first: a crash in between leaves the old key without a journal of the old directory's copy, never
   // the new key with another's.
   const dropped = await dropOldIdentity(dir)

@@ -19,7 +19,7 @@ const KIB = 1024
 const MIB = 1024 * KIB
 /** The longest that the users’ server can count to; stands for no limit. */
 export const INT32_MAX = 2 ** 31 - 1
-const LOG_LEVELS: readonly LogLevel[] = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
+export const LOG_LEVELS: readonly LogLevel[] = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
 
 /** The contract id of a network that names none, such as a prototype's. The UNL still tells networks apart. */
 export const DEFAULT_CONTRACT_ID = 'hotpocket'

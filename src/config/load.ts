@@ -2,64 +2,16 @@ import { constants } from 'node:fs'
 import { access, stat } from 'node:fs/promises'
 import { delimiter, isAbsolute, join, resolve } from 'node:path'
 import type { ConsensusConfig } from '../consensus/types.js'
-import { isKeyPair } from '../crypto/index.js'
 import { ConfigError, type ConfigProblem, systemCode } from './errors.js'
 import { INT32_MAX, type RawConfig } from './keys.js'
 import { contractPaths } from './paths.js'
 import { checkConfigShape, parseConfigText, readConfigText } from './read.js'
+import { checkTogether, type Report } from './together.js'
 import type { NodeConfig, UsersConfig } from './types.js'
 
 export interface LoadOptions {
   /** False leaves out the files that only a running node needs: the contract and the certificate. */
   checkFiles?: boolean
-}
-
-type Report = (code: ConfigProblem['code'], key: string, text: string) => void
-
-function checkKeys(raw: RawConfig, report: Report): void {
-  if (!isKeyPair(raw.pubkey, Buffer.from(raw.seckey, 'hex'))) {
-    report(
-      'key-pair',
-      'seckey',
-      'seckey does not belong to pubkey: put back the pair that was made together, or `hp-p2p rekey <dir>`'
-    )
-  }
-}
-
-function checkTogether(raw: RawConfig, report: Report): void {
-  if (raw.minroundtime > raw.roundtime) {
-    report(
-      'wrong-value',
-      'minroundtime',
-      `minroundtime (${raw.minroundtime}) is above roundtime (${raw.roundtime}): lower it`
-    )
-  }
-  if (raw.pubmaxsize > raw.ledgerbytes) {
-    report(
-      'wrong-value',
-      'pubmaxsize',
-      `pubmaxsize (${raw.pubmaxsize}) is above ledgerbytes (${raw.ledgerbytes}), so that such an input fits in no ledger: lower it`
-    )
-  }
-  if (raw.useroutputbytes > raw.outputbytes) {
-    report(
-      'wrong-value',
-      'useroutputbytes',
-      `useroutputbytes (${raw.useroutputbytes}) is above outputbytes (${raw.outputbytes}): lower it`
-    )
-  }
-  if ((raw.pubcert === null) !== (raw.pubkeyfile === null)) {
-    const missing = raw.pubcert === null ? 'pubcert' : 'pubkeyfile'
-    report('missing-key', missing, `${missing} is missing: wss needs pubcert and pubkeyfile, plain ws neither`)
-  }
-  const taken = new Map<number, string>()
-  for (const key of ['peerport', 'tcpport', 'pubport'] as const) {
-    const port = raw[key]
-    if (port === null) continue
-    const other = taken.get(port)
-    if (other !== undefined) report('wrong-value', key, `${key} and ${other} are both ${port}: give each its own port`)
-    taken.set(port, key)
-  }
 }
 
 /** Absolute path of the contract: in the contract directory, else, for a bare name, on PATH. */
@@ -207,7 +159,6 @@ export async function loadConfig(dir: string, options: LoadOptions = {}): Promis
   const paths = contractPaths(dir)
   const problems: ConfigProblem[] = []
   const report: Report = (code, key, message) => void problems.push({ code, key, message: `hp.cfg: ${message}` })
-  checkKeys(raw, report)
   checkTogether(raw, report)
   const config = normalise(raw, paths.dir, warningsOf(raw, paths.config, mode))
   if (options.checkFiles !== false) {

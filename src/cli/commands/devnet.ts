@@ -54,10 +54,13 @@ class Cluster {
 
   interrupt(): void {
     if (this.#interrupt.signal.aborted) {
+      if (process.exitCode !== undefined) process.exit(1)
+      // What comes after the end of the nodes, such as removing the directory, goes on.
+      process.exitCode = 1
       for (const node of this.nodes) node.kill()
-      process.exit(1)
+      return
     }
-    printNote('stopping the nodes; the same again kills them')
+    printNote('stopping the nodes; Ctrl-C kills them')
     this.#interrupt.abort()
   }
 
@@ -146,6 +149,7 @@ async function talk(cluster: Cluster): Promise<void> {
   })
   await Promise.race([prompt.ended, cluster.waitForInterrupt()])
   prompt.close()
+  if (!cluster.signal.aborted) cluster.interrupt()
   await client.close()
 }
 
@@ -198,6 +202,7 @@ async function runCluster(cluster: Cluster, options: DevnetOptions): Promise<voi
     if (options.once && cluster.died !== null) throw new CliError(cluster.died)
   } catch (error) {
     if (!cluster.signal.aborted) throw error
+    if (options.once) throw new CliError('interrupted')
   } finally {
     await cluster.stop()
     process.off('SIGINT', interrupt)

@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { acquireNodeLock } from '../../admin/index.js'
 import { createContractDir, loadConfig, rekeyContractDir } from '../../config/index.js'
 import { identify } from '../identity.js'
-import { portNumber, requireContractDir } from '../options.js'
+import { portOrOff, requireContractDir } from '../options.js'
 import { formatFields, printLine, printValue } from '../output.js'
 
 interface NewOptions {
@@ -60,9 +60,9 @@ export function addDirectoryCommands(program: Command): void {
     .description('Make a contract directory with a fresh key pair.')
     .option('--binary <path>', 'the contract, absolute or relative to the directory')
     .option('--binargs <args>', 'its arguments, split on spaces')
-    .option('--peerport <port>', 'port for peers, libp2p over WebSocket', portNumber)
-    .option('--tcpport <port>', 'port for peers, libp2p over TCP', portNumber)
-    .option('--pubport <port>', 'port for users', portNumber)
+    .option('--peerport <port>', 'port for peers, libp2p over WebSocket; 0 for off', portOrOff)
+    .option('--tcpport <port>', 'port for peers, libp2p over TCP; 0 for off', portOrOff)
+    .option('--pubport <port>', 'port for users; 0 for off', portOrOff)
     .option('--contractid <text>', 'name of the contract, the same on every node')
     .option('--json', 'print JSON')
     .addHelpText(

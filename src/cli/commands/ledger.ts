@@ -138,7 +138,8 @@ async function sortArguments(first: string, second: string): Promise<{ ref: Ledg
   const [firstRef, secondRef] = [readRef(first), readRef(second)]
   if (secondRef !== null && (firstRef === null || (await isContractDir(first)))) return { ref: secondRef, dir: first }
   if (firstRef !== null) return { ref: firstRef, dir: second }
-  throw usageError(`"${first}" is no ledger: name it by its number, its hash (64 hex digits) or "latest"`)
+  const wrong = (await isContractDir(first)) ? second : first
+  throw usageError(`"${wrong}" is no ledger: name it by its number, its hash (64 hex digits) or "latest"`)
 }
 
 async function runShow(first: string, second: string, options: { json?: boolean }): Promise<void> {

@@ -1,7 +1,7 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import type { Logger } from 'pino'
 import { acquireNodeLock } from '../../admin/index.js'
-import { checkPorts, ensureContractDirs, loadConfig, type NodeConfig } from '../../config/index.js'
+import { checkPorts, ensureContractDirs, LOG_LEVELS, loadConfig, type NodeConfig } from '../../config/index.js'
 import { CliError } from '../errors.js'
 import { createLogger } from '../log.js'
 import { loadNode, type RunningNode } from '../node-api.js'
@@ -74,7 +74,7 @@ export function addRunCommand(program: Command): void {
   program
     .command('run <dir>')
     .description('Run the node of a contract directory in the foreground; SIGINT or SIGTERM stops it, twice at once.')
-    .option('--loglevel <level>', 'trace, debug, info, warn, error, fatal or silent instead of the configured one')
+    .addOption(new Option('--loglevel <level>', 'what to log instead of the configured level').choices(LOG_LEVELS))
     .addHelpText('after', '\nExample:\n  hp-p2p run ./node1')
     .action(runRun)
 }

@@ -48,6 +48,7 @@ describe('createContractDir', () => {
   it('refuses wrong options and leaves nothing behind', async () => {
     await expect(createContractDir(dir, { extra: { roundtime: 0 } })).rejects.toBeInstanceOf(ConfigError)
     await expect(createContractDir(dir, { extra: { nonsense: 1 } })).rejects.toMatchObject({ code: 'unknown-key' })
+    await expect(createContractDir(dir, { peerport: 8080 })).rejects.toMatchObject({ key: 'pubport' })
     expect(await readdir(base)).toEqual([])
   })
 })
