@@ -310,6 +310,7 @@ export class Network {
       unhandle: async (protocol) => await this.#node?.unhandle(protocol),
       connectionOf: (peer) => this.#peers.get(peer)?.primary.connection ?? null,
       admit: (connection) => this.#peers.admit(connection),
+      isValidator: (peer) => this.#options.validators().includes(peer),
       report: (peer, rule, detail) => this.report(peer, rule, detail),
       count: (peer, direction, bytes) => this.#peers.count(peer, direction, bytes)
     })

@@ -12,6 +12,7 @@ import { FRAME_END, FRAME_ERROR, FRAME_MESSAGE, type Frame, FrameReader, finishS
 import type { NetworkLimits } from './limits.js'
 import { TokenBucket } from './rate-limit.js'
 import type { ScoreRule } from './scores.js'
+import { Turns } from './turns.js'
 
 /** Answers with one message, or with many; throws RequestError 'refused' with words that the peer may read. */
 export type RequestHandler = (
@@ -28,6 +29,11 @@ export interface HandlerOptions {
   rateLimit?: { perSecond: number; burst: number }
   /** Time the handler may take for each message of its answer. */
   handlerTimeoutMs?: number
+  /**
+   * Requests that are answered at one time, for answers that take much memory: of one peer, and of all peers outside
+   * the UNL together. The others wait. Without it only the limits of the network hold.
+   */
+  parallel?: { perPeer: number; observers: number }
 }
 
 export interface RequestOptions {
@@ -59,6 +65,7 @@ export interface RequestHost {
   connectionOf(peer: PublicKey): Connection | null
   /** Waits until the peer has passed hello; null when it does not. */
   admit(connection: Connection): Promise<PublicKey | null>
+  isValidator(peer: PublicKey): boolean
   report(peer: PublicKey, rule: ScoreRule, detail: string): void
   count(peer: PublicKey, direction: 'in' | 'out', bytes: number): void
 }
@@ -68,7 +75,12 @@ interface Registration {
   handler: RequestHandler
   options: Required<HandlerOptions>
   buckets: Map<PublicKey, TokenBucket>
+  turns: Map<PublicKey, Turns>
+  observers: Turns
 }
+
+/** So that a peer which reads a byte now and then does not hold a turn for ever. */
+const TURN_TIMEOUT_MS = 180_000
 
 /** libp2p's own count of open streams for one protocol and connection; our own limit is lower and answers in words. */
 const MAX_STREAMS = 256
@@ -106,9 +118,12 @@ export class RequestResponse {
         maxRequestBytes: options.maxRequestBytes ?? limits.maxRequestBytes,
         maxResponseBytes: options.maxResponseBytes ?? limits.maxResponseBytes,
         rateLimit: options.rateLimit ?? { perSecond: limits.requestsPerSecond, burst: limits.requestsBurst },
-        handlerTimeoutMs: options.handlerTimeoutMs ?? limits.handlerTimeoutMs
+        handlerTimeoutMs: options.handlerTimeoutMs ?? limits.handlerTimeoutMs,
+        parallel: options.parallel ?? { perPeer: Number.POSITIVE_INFINITY, observers: Number.POSITIVE_INFINITY }
       },
-      buckets: new Map()
+      buckets: new Map(),
+      turns: new Map(),
+      observers: new Turns(options.parallel?.observers ?? Number.POSITIVE_INFINITY)
     }
     if (this.#registrations.has(protocol)) throw new Error(`${protocol} is served already`)
     this.#registrations.set(protocol, registration)
@@ -270,7 +285,7 @@ export class RequestResponse {
         throw new RequestError('rate-limited', 'too many requests at one time; wait and ask again')
       }
       const request = await this.#readRequest(registration, reader, peer, ended.signal)
-      await this.#answer(registration, stream, peer, request, ended.signal)
+      await this.#answerInTurn(registration, stream, peer, request, ended.signal)
       await this.#send(stream, peer, FRAME_END, new Uint8Array(), ended.signal)
     } catch (error) {
       if (ended.signal.aborted) throw error
@@ -318,6 +333,34 @@ export class RequestResponse {
       throw error
     } finally {
       deadline.clear()
+    }
+  }
+
+  async #answerInTurn(
+    registration: Registration,
+    stream: Stream,
+    peer: PublicKey,
+    request: Uint8Array,
+    signal: AbortSignal
+  ): Promise<void> {
+    if (registration.options.parallel.perPeer === Number.POSITIVE_INFINITY) {
+      return await this.#answer(registration, stream, peer, request, signal)
+    }
+    const deadline = new Deadline(TURN_TIMEOUT_MS, signal, true)
+    const ends: (() => void)[] = []
+    try {
+      const turns = registration.turns.get(peer) ?? new Turns(registration.options.parallel.perPeer)
+      registration.turns.set(peer, turns)
+      ends.push(await turns.take(deadline.signal))
+      ends.push(() => void (turns.isIdle && registration.turns.delete(peer)))
+      if (!this.#host.isValidator(peer)) ends.push(await registration.observers.take(deadline.signal))
+      await this.#answer(registration, stream, peer, request, deadline.signal)
+    } catch (error) {
+      if (deadline.timedOut) throw new RequestError('timeout', 'the answer was not taken in time', error)
+      throw error
+    } finally {
+      deadline.clear()
+      for (const end of ends) end()
     }
   }
 

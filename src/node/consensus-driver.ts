@@ -67,6 +67,11 @@ export interface ConsensusDriverOptions {
   onFatal: (error: Error) => void
 }
 
+/** Events that wait for the core, while the disk is slow; what others send beyond comes again. */
+const QUEUE_MAX = 20_000
+/** Attempts around the current one in which every vote and candidate is kept by the core. */
+const NEAR_ATTEMPTS = 4
+
 type Ready = { type: 'proposal'; own: OwnProposal } | { type: 'vote'; own: OwnVote }
 
 /**
@@ -89,6 +94,8 @@ export class ConsensusDriver {
   #votes: OwnVote[]
   #candidate: { attempt: number; message: ConsensusMessage } | null = null
   #inJournal = new Set<Hash>()
+  /** Votes and candidates that the core has: another copy, or another vote in the same place, is not checked again. */
+  readonly #heard = new HeardMessages()
   /** Newest ledger that the journal may hold own deeds of, when it was opened. */
   readonly #journaledSeq: number
 
@@ -202,12 +209,15 @@ export class ConsensusDriver {
     const { seq } = decodeProposalPayload(message.signed.payload)
     const { key } = message.signed
     if (!this.#members.has(key) || key === this.#options.signer.publicKey || seq < this.tip.seq) return 'ignore'
+    const hash = proposalHashOf(message.signed)
+    const { pool } = this.#options
+    if (pool.whole(hash) !== undefined || pool.isFull(seq, key, hash)) return 'ignore'
     const payload = openProposal(message, this.#options.networkId)
     if (seq > this.seq + 1) {
       this.#options.onBehind(seq, key)
       return 'accept'
     }
-    void this.#options.pool.take(message, payload, [from]).then((proposal) => {
+    void pool.take(message, payload, [from]).then((proposal) => {
       if (proposal !== null) this.#push({ type: 'proposal', proposal })
     })
     return 'accept'
@@ -220,7 +230,10 @@ export class ConsensusDriver {
     if (!this.#members.has(signed.key) || signed.key === signer.publicKey || payload.seq < this.seq) return 'ignore'
     const { seq, attempt, kind, hash } = payload
     if (kind === 'prevote' && this.#core.hasPrevoteQuorum(seq, attempt)) return 'ignore'
+    const name = `${kind} ${attempt} ${signed.key}`
+    if (this.#heard.has(seq, name) || this.#queue.length >= QUEUE_MAX) return 'ignore'
     if (!isSignatureValid(SIGNING_DOMAINS.vote, signed)) return 'reject'
+    if (this.#isNear(seq, attempt)) this.#heard.add(seq, name)
     const vote: Vote = { validator: signed.key, seq, attempt, kind, hash, signature: signed.signature, proposals }
     this.#push({ type: 'vote', vote })
     return 'accept'
@@ -231,11 +244,28 @@ export class ConsensusDriver {
     const payload = decodeCandidatePayload(signed.payload)
     if (payload.networkId !== networkId) return 'reject'
     if (!this.#members.has(signed.key) || signed.key === signer.publicKey || payload.seq < this.seq) return 'ignore'
-    if (!isSignatureValid(SIGNING_DOMAINS.candidate, signed)) return 'reject'
-    if (prevotes !== null && !this.#arePrevotesValid(prevotes, payload.seq)) return 'reject'
     const { seq, attempt, hash, proposals } = payload
+    // Its prevotes may cost a hundred signature checks: one candidate of each coordinator is enough.
+    const name = `candidate ${attempt}`
+    const coordinator = this.#unl[(seq + attempt) % this.#unl.length]
+    if (attempt < 1 || signed.key !== coordinator || this.#heard.has(seq, name)) return 'ignore'
+    if (this.#queue.length >= QUEUE_MAX) return 'ignore'
+    if (!isSignatureValid(SIGNING_DOMAINS.candidate, signed)) return 'reject'
+    if (seq > this.seq + 1) {
+      this.#options.onBehind(seq, signed.key)
+      return 'accept'
+    }
+    if (!this.#isNear(seq, attempt)) return 'ignore'
+    if (prevotes !== null && !this.#arePrevotesValid(prevotes, seq)) return 'reject'
+    this.#heard.add(seq, name)
     this.#push({ type: 'candidate', candidate: { validator: signed.key, seq, attempt, hash, proposals, prevotes } })
     return 'accept'
+  }
+
+  /** True for what the core keeps; what is further ahead has to come again. */
+  #isNear(seq: number, attempt: number): boolean {
+    if (seq === this.seq) return Math.abs(attempt - this.attempt) <= NEAR_ATTEMPTS
+    return seq === this.seq + 1 && attempt < NEAR_ATTEMPTS
   }
 
   #arePrevotesValid({ seq, attempt, hash, signatures }: VoteSet, expectedSeq: number): boolean {
@@ -443,9 +473,29 @@ export class ConsensusDriver {
     this.#candidate = null
     this.#inJournal = new Set()
     this.#options.pool.forgetBefore(ledger.header.seq)
+    this.#heard.forgetUntil(ledger.header.seq)
   }
 
   #publish(message: ConsensusMessage, again = false): void {
     this.#options.publish(encodeConsensusMessage(message, this.#unl), again)
+  }
+}
+
+/** Names of messages, by seq. */
+class HeardMessages {
+  readonly #names = new Map<number, Set<string>>()
+
+  has(seq: number, name: string): boolean {
+    return this.#names.get(seq)?.has(name) === true
+  }
+
+  add(seq: number, name: string): void {
+    const names = this.#names.get(seq)
+    if (names === undefined) this.#names.set(seq, new Set([name]))
+    else names.add(name)
+  }
+
+  forgetUntil(seq: number): void {
+    for (const of of this.#names.keys()) if (of <= seq) this.#names.delete(of)
   }
 }

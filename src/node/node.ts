@@ -31,7 +31,7 @@ import { createGenesis, describeNetwork, findGenesisDifference } from './genesis
 import { Journal, openJournalFile } from './journal.js'
 import { NplBridge } from './npl-bridge.js'
 import { ProposalPool } from './proposal-pool.js'
-import { fetchOutputs, fetchProposals, SERVICES, serve } from './services.js'
+import { fetchOutputs, ProposalFetcher, SERVICES, serve } from './services.js'
 import { copyState, serveState } from './state-copy.js'
 import { createAdminSource } from './status.js'
 
@@ -238,11 +238,13 @@ export class HotPocketNode {
       log: log.child({ part: 'network' })
     })
     this.#onStop('network', () => this.network.stop())
+    const fetcher = new ProposalFetcher(this.network, networkId, log.child({ part: 'consensus' }))
     this.#pool = new ProposalPool({
       networkId,
       signer: this.#signer,
       log: log.child({ part: 'consensus' }),
-      fetch: (hashes, from) => fetchProposals(this.network, hashes, from, log)
+      inputBytes: genesis.config.ledgerInputBytes,
+      fetch: (hashes, from, signal) => fetcher.fetch(hashes, from, signal)
     })
     this.pending = new PendingInputs({
       inputBytes: Math.min(config.users.limits.messageBytes, genesis.config.ledgerInputBytes)

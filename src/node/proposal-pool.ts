@@ -42,8 +42,10 @@ export interface ProposalPoolOptions {
   networkId: Hash
   signer: Signer
   log: Logger
+  /** Input bytes of a ledger: no honest proposal has more. */
+  inputBytes: number
   /** Gets whole proposals by hash from the first of `from` that has them; may reject. */
-  fetch: (hashes: Hash[], from: PublicKey[]) => Promise<ProposalMessage[]>
+  fetch: (hashes: Hash[], from: PublicKey[], signal: AbortSignal) => Promise<ProposalMessage[]>
 }
 
 export interface ProposalDraft {
@@ -74,6 +76,10 @@ export class ProposalPool {
   /** The two newest user lists of each validator. */
   readonly #userLists = new Map<PublicKey, KnownUsers[]>()
   readonly #proofs = new Set<string>()
+  /** What is being fetched, by the seq it is for. */
+  readonly #fetches = new Map<AbortController, number>()
+  /** Proposals that were looked at because a vote needs them, by seq and validator. */
+  readonly #wanted = new Map<string, number>()
   #lastUsersSent: Hash | null = null
 
   constructor(options: ProposalPoolOptions) {
@@ -150,10 +156,11 @@ export class ProposalPool {
     const known = hashes.flatMap((hash) => this.#done.get(hash) ?? [])
     const missing = hashes.filter((hash) => !this.#done.has(hash))
     if (missing.length === 0) return known
-    const messages = await this.#options.fetch(missing, from)
+    const messages = await this.#fetch(missing, seq, from)
     const taken = messages.map((message) => {
       const payload = openProposal(message, this.#options.networkId)
-      if (payload.seq !== seq || !unl.has(message.signed.key)) return null
+      const { key } = message.signed
+      if (payload.seq !== seq || !unl.has(key) || !this.#mayBeWanted(seq, key, unl.size)) return null
       return this.take(message, payload, from, true)
     })
     const proposals = await Promise.all(taken)
@@ -174,11 +181,37 @@ export class ProposalPool {
       this.#done.delete(hash)
     }
     for (const key of this.#seen.keys()) if (Number.parseInt(key, 10) < seq) this.#seen.delete(key)
+    for (const key of this.#wanted.keys()) if (Number.parseInt(key, 10) < seq) this.#wanted.delete(key)
+    for (const [controller, of] of this.#fetches) if (of < seq) controller.abort(new Error('its ledger is closed'))
+  }
+
+  /** True when a further proposal of this validator would not be looked at: its signature need not be checked. */
+  isFull(seq: number, validator: PublicKey, hash: Hash): boolean {
+    const seen = this.#seen.get(`${seq} ${validator}`)
+    return seen !== undefined && seen.size >= PROPOSALS_PER_VALIDATOR && !seen.has(hash)
   }
 
   /** Sends the user list with the next proposal even if it has not changed: others may have lost it. */
   sendUsersAgain(): void {
     this.#lastUsersSent = null
+  }
+
+  async #fetch(hashes: Hash[], seq: number, from: PublicKey[]): Promise<ProposalMessage[]> {
+    const controller = new AbortController()
+    this.#fetches.set(controller, seq)
+    try {
+      return await this.#options.fetch(hashes, from, controller.signal)
+    } finally {
+      this.#fetches.delete(controller)
+    }
+  }
+
+  /** A validator may have shown every other one another proposal, and each of these may be voted on; no more. */
+  #mayBeWanted(seq: number, validator: PublicKey, validators: number): boolean {
+    const key = `${seq} ${validator}`
+    const count = (this.#wanted.get(key) ?? 0) + 1
+    this.#wanted.set(key, count)
+    return count <= 2 * validators
   }
 
   #isWorthALook(seq: number, validator: PublicKey, hash: Hash): boolean {
@@ -231,7 +264,7 @@ export class ProposalPool {
     if (known !== undefined) parts.set(known.hash, known.part)
     if (!parts.has(payload.usersHash) || !parts.has(payload.inputsHash)) {
       const sources = [validator, ...from.filter((peer) => peer !== validator)]
-      const [fetched] = await this.#options.fetch([hash], sources)
+      const [fetched] = await this.#fetch([hash], payload.seq, sources)
       for (const part of fetched?.parts ?? []) parts.set(partHashOf(part), part)
     }
     const usersPart = parts.get(payload.usersHash)
@@ -267,6 +300,7 @@ export class ProposalPool {
 
   #checkInputs(validator: PublicKey, users: ProposalUser[], part: Uint8Array): ProposalInput[] {
     const challenges = new Map<number, string>()
+    const inputBytes = Math.min(this.#options.inputBytes, LIMITS.inputBytesPerLedger)
     let bytes = 0
     return decodeInputList(part, users.length).map(({ user: index, ordinal, content }) => {
       const user = users[index] as ProposalUser
@@ -276,9 +310,7 @@ export class ProposalPool {
         challenges.set(index, challenge)
       }
       bytes += content.length
-      if (bytes > LIMITS.inputBytesPerLedger) {
-        throw new CodecError('too-large', `more than ${LIMITS.inputBytesPerLedger} bytes of inputs`)
-      }
+      if (bytes > inputBytes) throw new CodecError('too-large', `more than ${inputBytes} bytes of inputs`)
       return { user: user.key, id: inputIdOf(user.key, challenge, ordinal, content), content }
     })
   }

@@ -13,6 +13,7 @@ import {
   outputsRootOf,
   PROPOSAL_LIMITS,
   type ProposalMessage,
+  partHashOf,
   proposalHashOf
 } from '../codec/index.js'
 import * as pb from '../codec/pb/sync.js'
@@ -20,7 +21,7 @@ import type { Hash, PublicKey, UserOutput } from '../consensus/types.js'
 import type { LedgerStore } from '../ledger/index.js'
 import { type Network, RequestError } from '../network/index.js'
 import { LEDGERS_PER_REQUEST } from './catch-up.js'
-import type { ProposalPool } from './proposal-pool.js'
+import { openProposal, type ProposalPool } from './proposal-pool.js'
 
 /** Names of the request protocols; protocols/sync.md specifies them. */
 export const SERVICES = { proposals: 'proposals', ledgers: 'ledgers', outputs: 'outputs' } as const
@@ -29,25 +30,38 @@ const SMALL_REQUEST_BYTES = 64
 const PROPOSALS_REQUEST_BYTES = LIMITS.validators * 40
 /** Time for a proposal to arrive, also a large one over a slow line. */
 const FETCH_TIMEOUT_MS = 30_000
+const OUTPUTS_FIRST_BYTE_MS = 3000
 
 /** Answers what peers ask for: proposals by hash, ledgers by range, outputs by ledger. */
 export async function serve(network: Network, pool: ProposalPool, ledgers: LedgerStore): Promise<void> {
   await network.handle(
     SERVICES.proposals,
     1,
-    { maxRequestBytes: PROPOSALS_REQUEST_BYTES, maxResponseBytes: PROPOSAL_LIMITS.messageBytes },
+    {
+      maxRequestBytes: PROPOSALS_REQUEST_BYTES,
+      maxResponseBytes: PROPOSAL_LIMITS.messageBytes,
+      parallel: { perPeer: 4, observers: 8 }
+    },
     (request) => serveProposals(pool, request)
   )
   await network.handle(
     SERVICES.ledgers,
     1,
-    { maxRequestBytes: SMALL_REQUEST_BYTES, maxResponseBytes: LIMITS.recordBytes },
+    {
+      maxRequestBytes: SMALL_REQUEST_BYTES,
+      maxResponseBytes: LIMITS.recordBytes,
+      parallel: { perPeer: 2, observers: 16 }
+    },
     (request) => serveLedgers(ledgers, request)
   )
   await network.handle(
     SERVICES.outputs,
     1,
-    { maxRequestBytes: SMALL_REQUEST_BYTES, maxResponseBytes: LIMITS.outputListBytes },
+    {
+      maxRequestBytes: SMALL_REQUEST_BYTES,
+      maxResponseBytes: LIMITS.outputListBytes,
+      parallel: { perPeer: 2, observers: 4 }
+    },
     (request) => serveOutputs(ledgers, request)
   )
 }
@@ -55,8 +69,11 @@ export async function serve(network: Network, pool: ProposalPool, ledgers: Ledge
 async function* serveProposals(pool: ProposalPool, request: Uint8Array): AsyncGenerator<Uint8Array> {
   const options = { maxBytes: PROPOSALS_REQUEST_BYTES, name: 'proposals request' }
   const { hashes } = readRequest(() => decodeCanonical(pb.ProposalsRequest, request, options))
-  for (const hash of hashes.slice(0, LIMITS.validators)) {
-    const whole = pool.whole(readRequest(() => bytesToHex(hash, HASH_BYTES, 'proposal hash')))
+  const names = hashes
+    .slice(0, LIMITS.validators)
+    .map((hash) => readRequest(() => bytesToHex(hash, HASH_BYTES, 'proposal hash')))
+  for (const hash of new Set(names)) {
+    const whole = pool.whole(hash)
     if (whole !== undefined) yield encodeProposalMessage(whole)
   }
 }
@@ -88,41 +105,72 @@ function readRequest<T>(read: () => T): T {
   }
 }
 
-/** Fetches whole proposals by hash, from the first of `from` that has any of those still missing. */
-export async function fetchProposals(
-  network: Network,
-  hashes: Hash[],
-  from: PublicKey[],
-  log: Logger
-): Promise<ProposalMessage[]> {
-  const missing = new Set(hashes)
-  const found: ProposalMessage[] = []
-  for (const peer of from) {
-    if (missing.size === 0) break
-    const request = pb.ProposalsRequest.encode({
-      hashes: [...missing].map((hash) => hexToBytes(hash, HASH_BYTES)) as Uint8Array<ArrayBuffer>[]
-    })
-    try {
-      const answers = network.requestStream(peer, SERVICES.proposals, request, {
-        maxResponseBytes: PROPOSAL_LIMITS.messageBytes,
-        timeouts: { totalMs: FETCH_TIMEOUT_MS }
-      })
-      for await (const answer of answers) {
-        const message = decodeProposalMessage(answer)
-        const hash = proposalHashOf(message.signed)
-        if (!missing.delete(hash)) {
-          network.report(peer, 'wrong-answer', 'a proposal that was not asked for')
-          break
+/** Fetches whole proposals from peers. */
+export class ProposalFetcher {
+  readonly #network: Network
+  readonly #networkId: Hash
+  readonly #log: Logger
+  /** What is being asked of whom: large proposals on a slow line must not be asked for again and again. */
+  readonly #asked = new Set<string>()
+
+  constructor(network: Network, networkId: Hash, log: Logger) {
+    this.#network = network
+    this.#networkId = networkId
+    this.#log = log
+  }
+
+  /** Those of `hashes` that any of `from` has; one peer after the other is asked for what is still missing. */
+  async fetch(hashes: Hash[], from: PublicKey[], signal: AbortSignal): Promise<ProposalMessage[]> {
+    const missing = new Set(hashes)
+    const found: ProposalMessage[] = []
+    for (const peer of new Set(from)) {
+      if (missing.size === 0 || signal.aborted) break
+      const wanted = [...missing].filter((hash) => !this.#asked.has(`${peer} ${hash}`))
+      if (wanted.length === 0 || peer === this.#network.publicKey) continue
+      for (const hash of wanted) this.#asked.add(`${peer} ${hash}`)
+      try {
+        for await (const message of this.#ask(peer, wanted, signal)) {
+          missing.delete(proposalHashOf(message.signed))
+          found.push(message)
         }
-        found.push(message)
-        if (missing.size === 0) break
+      } catch (error) {
+        if (error instanceof CodecError) this.#network.report(peer, 'wrong-answer', error.message)
+        this.#log.debug(`proposals could not be fetched from ${peer}: ${(error as Error).message}`)
+      } finally {
+        for (const hash of wanted) this.#asked.delete(`${peer} ${hash}`)
       }
-    } catch (error) {
-      if (error instanceof CodecError) network.report(peer, 'wrong-answer', error.message)
-      log.debug(`proposals could not be fetched from ${peer}: ${(error as Error).message}`)
+    }
+    return found
+  }
+
+  /** Checked: the wanted ones, signed, each with both its parts. Throws CodecError for another answer. */
+  async *#ask(peer: PublicKey, wanted: Hash[], signal: AbortSignal): AsyncGenerator<ProposalMessage> {
+    const missing = new Set(wanted)
+    const request = pb.ProposalsRequest.encode({ hashes: wanted.map((hash) => hexToBytes(hash, HASH_BYTES)) })
+    const answers = this.#network.requestStream(peer, SERVICES.proposals, request, {
+      maxResponseBytes: PROPOSAL_LIMITS.messageBytes,
+      timeouts: { totalMs: FETCH_TIMEOUT_MS },
+      signal
+    })
+    for await (const answer of answers) {
+      const message = decodeProposalMessage(answer)
+      const { usersHash, inputsHash } = openProposal(message, this.#networkId)
+      if (!missing.delete(proposalHashOf(message.signed))) {
+        throw new CodecError('malformed', 'a proposal that was not asked for')
+      }
+      const [users, inputs] = message.parts
+      if (
+        users === undefined ||
+        inputs === undefined ||
+        partHashOf(users) !== usersHash ||
+        partHashOf(inputs) !== inputsHash
+      ) {
+        throw new CodecError('malformed', 'a proposal without its user and input list')
+      }
+      yield message
+      if (missing.size === 0) return
     }
   }
-  return found
 }
 
 /** The agreed outputs of ledger `seq` from any of `from`; null when nobody has them. */
@@ -137,7 +185,8 @@ export async function fetchOutputs(
     try {
       const request = pb.OutputsRequest.encode({ seq })
       const answer = await network.request(peer, SERVICES.outputs, request, {
-        maxResponseBytes: LIMITS.outputListBytes
+        maxResponseBytes: LIMITS.outputListBytes,
+        timeouts: { firstByteMs: OUTPUTS_FIRST_BYTE_MS, totalMs: FETCH_TIMEOUT_MS }
       })
       const outputs = decodeOutputList(answer)
       if (outputsRootOf(outputs) === root) return outputs

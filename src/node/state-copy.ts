@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { bytesToHex, CodecError, decodeCanonical, HASH_BYTES, hexToBytes } from '../codec/index.js'
 import * as pb from '../codec/pb/sync.js'
@@ -20,10 +21,20 @@ const REQUEST_BYTES = REQUEST_CHUNKS_MAX * 5000
 const ANSWER_BYTES = REQUEST_CHUNKS_MAX * (BLOCK_BYTES + 64)
 /** Requests of one peer: 64 chunks of 64 KiB each, so that a copy runs at some hundred MB/s and no faster. */
 const RATE_LIMIT = { perSecond: 200, burst: 400 }
+const PARALLEL = { perPeer: 8, observers: 32 }
+/** Who copies asks one source no more often than this, below that limit, which would cost it its score. */
+const ASK_INTERVAL_MS = 8
+/** A chunk answer of a MiB takes no longer over any line on which a node is of use; who does is asked last. */
+const ANSWER_TIMEOUTS = { firstByteMs: 5000, totalMs: 15_000 }
 
 /** Answers for chunks of agreed states. */
 export async function serveState(network: Network, state: StateStore): Promise<void> {
-  const options = { maxRequestBytes: REQUEST_BYTES, maxResponseBytes: ANSWER_BYTES, rateLimit: RATE_LIMIT }
+  const options = {
+    maxRequestBytes: REQUEST_BYTES,
+    maxResponseBytes: ANSWER_BYTES,
+    rateLimit: RATE_LIMIT,
+    parallel: PARALLEL
+  }
   await network.handle(STATE_SERVICE, 1, options, async (request) => {
     const { root, wants } = readRequest(request)
     const chunks: pb.StateChunk[] = []
@@ -69,7 +80,7 @@ export interface StateCopyOptions {
 /** Copies the agreed state `root` from the peers that are connected, and commits it. Rejects when they do not have it. */
 export async function copyState(root: Hash, options: StateCopyOptions): Promise<void> {
   const { network, state, log, signal, onProgress } = options
-  const bad = new Set<PublicKey>()
+  const sources: Sources = { bad: new Set(), slow: new Set(), nextMs: new Map(), turn: 0 }
   await syncState({
     store: state,
     target: root,
@@ -77,32 +88,64 @@ export async function copyState(root: Hash, options: StateCopyOptions): Promise<
     signal,
     onProgress,
     onBadSource: (source, error) => {
-      bad.add(source)
+      sources.bad.add(source)
       network.report(source, 'wrong-answer', `state: ${error.message}`)
     },
-    fetchChunks: (wants, attempt, requestSignal) => fetchChunks(network, root, wants, attempt, bad, requestSignal)
+    fetchChunks: (wants, attempt, requestSignal) => fetchChunks(network, root, wants, attempt, sources, requestSignal)
   })
 }
 
-let turn = 0
+interface Sources {
+  /** Sent what is not the state. */
+  bad: Set<PublicKey>
+  /** Did not answer in time. */
+  slow: Set<PublicKey>
+  /** When each may be asked again, performance.now(). */
+  nextMs: Map<PublicKey, number>
+  turn: number
+}
+
+/** Validators before observers, whoever answers before those who do not, and of these each in its turn. */
+function chooseSource(network: Network, sources: Sources, attempt: number): PublicKey | undefined {
+  const peers = network.peers().filter(({ connected, publicKey }) => connected && !sources.bad.has(publicKey))
+  const quick = peers.filter(({ publicKey }) => !sources.slow.has(publicKey))
+  const validators = quick.filter(({ inUnl }) => inUnl)
+  // Every other attempt goes to all, since the quick ones may not have this state.
+  const choice = attempt % 2 === 1 || quick.length === 0 ? peers : validators.length > 0 ? validators : quick
+  sources.turn += 1
+  return choice[sources.turn % Math.max(1, choice.length)]?.publicKey
+}
+
+async function waitForTurn(sources: Sources, source: PublicKey): Promise<void> {
+  const nowMs = performance.now()
+  const atMs = Math.max(nowMs, sources.nextMs.get(source) ?? 0)
+  sources.nextMs.set(source, atMs + ASK_INTERVAL_MS)
+  if (atMs > nowMs) await delay(atMs - nowMs)
+}
 
 async function fetchChunks(
   network: Network,
   root: Hash,
   wants: ChunkWant[],
   attempt: number,
-  bad: ReadonlySet<PublicKey>,
+  sources: Sources,
   signal: AbortSignal
 ): Promise<ChunkAnswer> {
-  const peers = network.peers().flatMap((peer) => (peer.connected && !bad.has(peer.publicKey) ? [peer.publicKey] : []))
-  turn += 1
-  const source = peers[(turn + attempt) % Math.max(1, peers.length)]
+  const source = chooseSource(network, sources, attempt)
   if (source === undefined) throw new RequestError('not-connected', 'no peer is connected that could have the state')
   const request = pb.StateRequest.encode({
     root: hexToBytes(root, HASH_BYTES),
     wants: wants.map((want) => ({ ...want, hash: hexToBytes(want.hash, HASH_BYTES) }))
   })
-  const answer = await network.request(source, STATE_SERVICE, request, { maxResponseBytes: ANSWER_BYTES, signal })
+  await waitForTurn(sources, source)
+  let answer: Uint8Array
+  try {
+    const timeouts = ANSWER_TIMEOUTS
+    answer = await network.request(source, STATE_SERVICE, request, { maxResponseBytes: ANSWER_BYTES, timeouts, signal })
+  } catch (error) {
+    if (error instanceof RequestError && error.code === 'timeout') sources.slow.add(source)
+    throw error
+  }
   const options = { maxBytes: ANSWER_BYTES, name: 'state chunks', limits: { chunks: REQUEST_CHUNKS_MAX } }
   try {
     const { chunks } = decodeCanonical(pb.StateChunks, answer, options)

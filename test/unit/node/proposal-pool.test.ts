@@ -23,7 +23,10 @@ const draft: ProposalDraft = {
 
 function makePool(fetch: ConstructorParameters<typeof ProposalPool>[0]['fetch'] = async () => []) {
   const pair = createKeyPair()
-  return { pool: new ProposalPool({ networkId, signer: new Signer(pair), log, fetch }), key: pair.publicKey }
+  return {
+    pool: new ProposalPool({ networkId, signer: new Signer(pair), log, inputBytes: 8 * 1024 * 1024, fetch }),
+    key: pair.publicKey
+  }
 }
 
 /** A draft with one user who connected to `node` and sent `content`. */
