@@ -63,6 +63,8 @@ const UNPLANNED = new Set(['Error', 'TypeError', 'RangeError', 'ReferenceError',
 
 function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return `unexpected: ${String(error)}`
+  const { code } = error as NodeJS.ErrnoException
+  if (code === 'ENOSPC' || code === 'EDQUOT') return `the disk is full (${error.message}): make room and start again`
   const isPlanned = !UNPLANNED.has(error.name) || 'code' in error
   return isPlanned ? error.message : `unexpected: ${error.message} (HP_DEBUG=1 shows where)`
 }

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs'
-import { access, stat } from 'node:fs/promises'
+import { access, readFile, stat } from 'node:fs/promises'
 import { delimiter, isAbsolute, join, resolve } from 'node:path'
+import { createSecureContext, type SecureContextOptions } from 'node:tls'
 import type { ConsensusConfig } from '../consensus/types.js'
 import { ConfigError, type ConfigProblem, systemCode } from './errors.js'
 import { INT32_MAX, type RawConfig } from './keys.js'
@@ -52,13 +53,38 @@ async function checkBinary(written: string, path: string, report: Report): Promi
   }
 }
 
-async function checkReadable(key: string, path: string, report: Report): Promise<void> {
-  const problem = await access(path, constants.R_OK).then(
-    () => null,
-    (error: unknown) => systemCode(error)
-  )
-  if (problem !== null)
-    report('wrong-value', key, `${key} ${path} cannot be read (${problem}): correct the path or its mode`)
+/** Null, with a report, when the file cannot be read. */
+async function readPem(key: string, path: string, report: Report): Promise<Buffer | null> {
+  try {
+    return await readFile(path)
+  } catch (error) {
+    report('wrong-value', key, `${key} ${path} cannot be read (${systemCode(error)}): correct the path or its mode`)
+    return null
+  }
+}
+
+async function checkCertificate(tls: { certPath: string; keyPath: string }, report: Report): Promise<void> {
+  const cert = await readPem('pubcert', tls.certPath, report)
+  const key = await readPem('pubkeyfile', tls.keyPath, report)
+  if (cert === null || key === null) return
+  const problemOf = (options: SecureContextOptions): string | null => {
+    try {
+      createSecureContext(options)
+      return null
+    } catch (error) {
+      return (error as Error).message.split('\n')[0] as string
+    }
+  }
+  const certProblem = problemOf({ cert })
+  if (certProblem !== null) {
+    const text = `pubcert ${tls.certPath} holds no certificate (${certProblem}): it must be a PEM file`
+    return report('wrong-value', 'pubcert', text)
+  }
+  const keyProblem = problemOf({ cert, key })
+  if (keyProblem !== null) {
+    const text = `pubkeyfile ${tls.keyPath} holds no private key of pubcert (${keyProblem}): it must be a PEM file`
+    report('wrong-value', 'pubkeyfile', text)
+  }
 }
 
 function usersOf(raw: RawConfig, dir: string): UsersConfig {
@@ -165,8 +191,7 @@ export async function loadConfig(dir: string, options: LoadOptions = {}): Promis
     config.contract.binary = await resolveBinary(raw.binary as string, paths.dir)
     await checkBinary(raw.binary as string, config.contract.binary, report)
     if (config.users.tls !== null) {
-      await checkReadable('pubcert', config.users.tls.certPath, report)
-      await checkReadable('pubkeyfile', config.users.tls.keyPath, report)
+      await checkCertificate(config.users.tls, report)
     }
   }
   const [first, ...rest] = problems

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import { multiaddr } from '@multiformats/multiaddr'
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import * as v from 'valibot'
 
 /** A JSON schema fragment. */
@@ -249,17 +249,28 @@ export function peerToMultiaddr(text: string): string | null {
   return `/${version === 0 ? 'dns4' : `ip${version}`}/${host}/tcp/${port}/ws`
 }
 
+/** The protocols of an address that a node can dial (protocols/network.md). */
+const DIALLED = /^(ip4|ip6|dns|dns4|dns6)\/tcp(\/(ws|wss|tls\/ws))?(\/p2p)?$/
+
 const ADDRESS_EXAMPLE = '"/ip4/10.0.0.2/tcp/22860/ws" or "10.0.0.2:22860"'
 
 function readPeerAddress(value: unknown): string {
   if (typeof value !== 'string' || value.length > 1024) throw wrong(`an address such as ${ADDRESS_EXAMPLE}`, value)
   const text = value.startsWith('/') ? value : peerToMultiaddr(value)
   if (text === null) throw wrong(`an address such as ${ADDRESS_EXAMPLE}`, value)
+  let address: Multiaddr
   try {
-    return multiaddr(text).toString()
+    address = multiaddr(text)
   } catch (error) {
     throw new WrongValue(`is not a multiaddr: ${showValue(value)} (${(error as Error).message.split('\n')[0]})`)
   }
+  const names = address.getComponents().map((part) => part.name)
+  if (!DIALLED.test(names.join('/'))) {
+    throw new WrongValue(
+      `must be /ip4, /ip6 or /dns with a host, /tcp with a port, then /ws, /wss or nothing; it is ${showValue(value)}`
+    )
+  }
+  return address.toString()
 }
 
 /** Multiaddrs, or the prototype's `host:port`; distinct in the result. */

@@ -232,6 +232,13 @@ const mistakes: [string, Record<string, unknown>, ConfigErrorCode, string, RegEx
     'peers',
     /peers entry 1 is not a multiaddr/
   ],
+  [
+    'an address that cannot be dialled',
+    { peers: ['/ip4/10.0.0.1/udp/5/quic-v1'] },
+    'wrong-value',
+    'peers',
+    /peers entry 1 must be \/ip4, .* with a port.*; it is "\/ip4\/10\.0\.0\.1\/udp\/5\/quic-v1"/
+  ],
   ['peers as a text', { peers: '10.0.0.1:1' }, 'wrong-value', 'peers', /peers must be an array of addresses/],
   ['no UNL', { unl: undefined }, 'missing-key', 'unl', /unl is missing/],
   ['an empty UNL', { unl: [] }, 'unl', 'unl', /unl is empty: put in/],
@@ -354,6 +361,13 @@ const mistakes: [string, Record<string, unknown>, ConfigErrorCode, string, RegEx
     'wrong-value',
     'pubcert',
     /pubcert .*x\.pem cannot be read \(ENOENT\)/
+  ],
+  [
+    'a certificate that is none',
+    { pubcert: 'cfg/hp.cfg', pubkeyfile: 'cfg/hp.cfg' },
+    'wrong-value',
+    'pubcert',
+    /pubcert .*hp\.cfg holds no certificate \(.*\): it must be a PEM file/
   ],
   [
     'a contract id with a line break',
