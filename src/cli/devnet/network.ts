@@ -139,8 +139,8 @@ async function createNetwork(options: NetworkOptions): Promise<Network> {
   const { dir } = options
   const nodes = options.nodes ?? 4
   await mkdir(dir, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
-    const why = error.code === 'EEXIST' ? 'is a file: choose another' : `cannot be made (${error.code})`
-    throw new CliError(`--dir ${dir} ${why}`)
+    const why = error.code === 'EEXIST' ? 'there is a file of that name' : error.code
+    throw new CliError(`--dir ${dir} cannot be made (${why}): choose another`)
   })
   if ((await readdir(dir)).length > 0)
     throw new CliError(`${dir} is not empty and holds no devnet.json: choose another --dir`)

@@ -70,7 +70,7 @@ describe('wrong usage is one line and exit code 2', () => {
     [['stauts', 'x'], /unknown command 'stauts' \(Did you mean status\?\)/],
     [['new'], /missing required argument 'dir'/],
     [['new', 'a', 'b'], /too many arguments/],
-    [['new', 'a', '--pubport', '80x'], /--pubport.*'80x' is invalid\. It must be a whole number from 1 to 65535/],
+    [['new', 'a', '--pubport', '80x'], /--pubport.*'80x' is invalid\. It must be a whole number from 0 to 65535/],
     [['new', 'a', '--pubport', '70000'], /--pubport.*'70000' is invalid/],
     [['status', 'a', '--jsn'], /unknown option '--jsn' \(Did you mean --json\?\)/],
     [['ledger', 'ls', 'a', '--count', '0'], /--count.*'0' is invalid/],
