@@ -2,6 +2,7 @@
  * Requests between nodes: `/hp/<network id>/<name>/<version>`, one stream for each request. network.md has the wire
  * format. The caller and the handler see bytes; what is in them belongs to the protocol named.
  */
+import { setMaxListeners } from 'node:events'
 import type { Connection, Stream } from '@libp2p/interface'
 import type { Logger } from 'pino'
 import { Failure } from '../codec/pb/network.js'
@@ -95,6 +96,8 @@ export class RequestResponse {
 
   constructor(host: RequestHost) {
     this.#host = host
+    // One of each request under way, whose number is bounded.
+    setMaxListeners(0, this.#stopping.signal)
   }
 
   protocolId(name: string, version: number): string {
