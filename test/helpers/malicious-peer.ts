@@ -60,7 +60,7 @@ export interface MaliciousOptions {
 export class MaliciousPeer {
   readonly networkId: Hash
   readonly unl: string[]
-  /** The newest ledger that the honest nodes are seen to decide, and the one before it. */
+  /** The ledger that the honest nodes decide next: what is said of one that is closed is not even looked at. */
   seq = 1
   lcl: Hash = '00'.repeat(32)
   readonly #signer: Signer
@@ -186,8 +186,8 @@ export class MaliciousPeer {
     const message = decodeConsensusMessage(bytes, this.unl, 1024 * 1024)
     if (message.type !== 'proposal') return
     const { seq, lcl } = decodeProposalPayload(message.proposal.signed.payload)
-    if (seq <= this.seq) return
-    this.seq = seq
+    if (seq < this.seq) return
+    this.seq = seq + 1
     this.lcl = lcl
   }
 }
