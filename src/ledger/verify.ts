@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { CodecError, outputsRootOf } from '../codec/index.js'
+import { CodecError, EMPTY_OUTPUTS_ROOT, outputsRootOf } from '../codec/index.js'
 import type { LedgerHeader } from '../consensus/types.js'
 import { findClosingProblem, findLedgerProblem, type LedgerLink } from './check.js'
 import { LedgerStoreError } from './errors.js'
@@ -96,8 +96,8 @@ async function checkOutputs(store: LedgerStore, header: LedgerHeader): Promise<s
   const seq = header.seq - 1
   if (seq < store.first() || header.result.status !== 'ok') return null
   const outputs = await store.getOutputs(seq)
-  if (outputs === null) return 'missing'
-  const root = outputsRootOf(outputs)
   const agreed = header.result.outputsRoot
+  if (outputs === null) return agreed === EMPTY_OUTPUTS_ROOT ? null : 'missing'
+  const root = outputsRootOf(outputs)
   return root === agreed ? null : `outputs have root ${root}, ledger ${header.seq} agreed on ${agreed}`
 }

@@ -1,3 +1,4 @@
+import { EMPTY_OUTPUTS_ROOT } from '../codec/index.js'
 import type { Hash, Ledger, PublicKey } from '../consensus/types.js'
 import type { StoredLedger } from './reader.js'
 import type { LedgerStore } from './store.js'
@@ -126,7 +127,10 @@ function listUsers({ users, inputs }: Ledger): LedgerView['userList'] {
 }
 
 async function viewOutputs(store: LedgerStore, seq: number): Promise<LedgerView['outputs']> {
-  const outputs = await store.getOutputs(seq)
+  const kept = await store.getOutputs(seq)
+  // Outputs that are none are not kept.
+  const isNone = kept === null && (await store.header(seq + 1))?.result.outputsRoot === EMPTY_OUTPUTS_ROOT
+  const outputs = isNone ? [] : kept
   if (outputs === null) return null
   const firstOutputs = outputs.slice(0, OUTPUTS_LISTED).map(({ user, content }) => ({ user, ...viewContent(content) }))
   return { users: outputs.length, bytes: sumBytes(outputs), firstOutputs }

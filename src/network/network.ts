@@ -523,7 +523,6 @@ export class Network {
   #peerInfo(key: PublicKey): PeerInfo {
     const peer = this.#peers.get(key)
     const bytes = this.#peers.bytes(key)
-    const seq = peer?.status.seq ?? null
     return {
       publicKey: key,
       peerId: toPeerId(key).toString(),
@@ -535,9 +534,8 @@ export class Network {
       direction: peer?.primary.connection.direction ?? null,
       latencyMs: peer?.latencyMs ?? null,
       agent: peer?.status.agent ?? null,
-      seq,
+      seq: peer?.status.seq ?? null,
       lcl: peer?.status.lcl ?? null,
-      inSync: seq === null ? null : seq >= this.#options.describe().seq,
       score: Math.round(this.#scores.get(key)),
       bytesIn: bytes.in,
       bytesOut: bytes.out,

@@ -65,8 +65,6 @@ export interface PeerInfo {
   agent: string | null
   seq: number | null
   lcl: Hash | null
-  /** At or above our own seq, as far as we know; null when never heard. */
-  inSync: boolean | null
   /** 0 is good; -100 is cut and banned. */
   score: number
   /** Gossip and requests, without what libp2p itself sends. */

@@ -22,6 +22,7 @@ import {
 import type { LedgerTip } from '../consensus/close-ledger.js'
 import { Consensus } from '../consensus/consensus.js'
 import type { ConsensusEffect, ConsensusEvent, Timeouts } from '../consensus/events.js'
+import { quorumOf } from '../consensus/quorum.js'
 import type {
   Candidate,
   Certificate,
@@ -36,7 +37,7 @@ import type {
 import { type Signer, verifySignature } from '../crypto/index.js'
 import type { Selection } from '../users/index.js'
 import type { Journal, JournalRecord } from './journal.js'
-import { addLock, type OwnVote, restoreJournaled } from './journaled.js'
+import { addLock, type OwnVote, type Restored, restoreJournaled, silentThrough } from './journaled.js'
 import { type OwnProposal, openProposal, type ProposalPool } from './proposal-pool.js'
 
 export type GossipVerdict = 'accept' | 'ignore' | 'reject'
@@ -49,6 +50,8 @@ export interface ConsensusDriverOptions {
   journal: Journal
   /** What the journal held when it was opened. */
   records: JournalRecord[]
+  /** There are ledgers but no journal: what this validator has said about the next one is not known. */
+  isJournalLost: boolean
   pool: ProposalPool
   log: Logger
   /** ms since the epoch. */
@@ -119,7 +122,9 @@ export class ConsensusDriver {
   /** Reads back what this validator has said, and stands where it stood. */
   static async create(options: ConsensusDriverOptions): Promise<ConsensusDriver> {
     const { records, tip, pool, config, signer, log } = options
-    const restored = await restoreJournaled(records, tip, pool, config, signer.publicKey, log)
+    const restored = options.isJournalLost
+      ? restoreNothing(options)
+      : await restoreJournaled(records, tip, pool, config, signer.publicKey, log)
     const journaled = restored?.journaled ?? null
     const core = new Consensus({
       self: signer.publicKey,
@@ -498,4 +503,21 @@ class HeardMessages {
   forgetUntil(seq: number): void {
     for (const of of this.#names.keys()) if (of <= seq) this.#names.delete(of)
   }
+}
+
+/**
+ * Without its journal a validator leaves the next ledger to the others, lest it votes twice. Where they are too few to
+ * close it, nothing would ever go on: it votes, and says so.
+ */
+function restoreNothing({ config, tip, signer, log }: ConsensusDriverOptions): Restored | null {
+  const n = config.unl.length
+  if (!config.unl.includes(signer.publicKey)) return null
+  if (n - 1 < quorumOf(n, config.threshold)) {
+    log.warn('the journal (hist/journal) is gone although there are ledgers: earlier votes, if any, are forgotten')
+    return null
+  }
+  log.warn(
+    `the journal (hist/journal) is gone although there are ledgers: ledger ${tip.seq + 1} is left to the other validators`
+  )
+  return silentThrough(tip.seq + 1)
 }

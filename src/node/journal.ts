@@ -78,7 +78,8 @@ export class Journal {
   }
 
   /**
-   * Reads the journal back. A torn last record is dropped. The file is closed when this rejects.
+   * Reads the journal back. A torn last record is dropped. `isNew`: nothing was readable, as in an empty file. The file
+   * is closed when this rejects.
    *
    * @throws JournalError when it belongs to another key or network, or is damaged before its end
    */
@@ -86,7 +87,7 @@ export class Journal {
     file: JournalFile,
     networkId: Hash,
     key: PublicKey
-  ): Promise<{ journal: Journal; records: JournalRecord[] }> {
+  ): Promise<{ journal: Journal; records: JournalRecord[]; isNew: boolean }> {
     try {
       const { records, length } = parseJournal(await file.read())
       const first = records[0]
@@ -94,7 +95,7 @@ export class Journal {
       const journal = new Journal(file, encodeOwner(networkId, key), length)
       if (first === undefined) await journal.#begin()
       else await file.truncate(length)
-      return { journal, records: records.slice(1) }
+      return { journal, records: records.slice(1), isNew: first === undefined }
     } catch (error) {
       await file.close()
       throw error

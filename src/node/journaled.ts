@@ -79,7 +79,7 @@ export async function restoreJournaled(
   if (seq > tip.seq + 1) {
     // The ledgers are older than the journal (an old backup): what was said in between is not all known.
     log.warn(`the journal knows ledger ${seq}, the ledgers end at ${tip.seq}: no vote is given up to ledger ${seq}`)
-    return { journaled: { seq: seq + 1, proposal: null, votes: [], lock: null }, votes: [] }
+    return silentThrough(seq)
   }
   const current = records.filter((_, index) => seqs[index] === seq)
   const proposals = new Map<Hash, Proposal>()
@@ -102,6 +102,11 @@ export async function restoreJournaled(
   }
   const said = votes.map(({ vote: { attempt, kind, hash } }) => ({ attempt, kind, hash }))
   return { journaled: { seq, proposal: own, votes: said, lock }, votes }
+}
+
+/** Says nothing about any ledger up to `seq`: what was said before is not known. */
+export function silentThrough(seq: number): Restored {
+  return { journaled: { seq: seq + 1, proposal: null, votes: [], lock: null }, votes: [] }
 }
 
 function seqOfRecord(record: JournalRecord): number {

@@ -77,6 +77,7 @@ export class HotPocketNode {
   #npl!: NplBridge
   #journal!: Journal
   #journalRecords: Awaited<ReturnType<typeof Journal.open>>['records'] = []
+  #isJournalLost = false
   #resolveStopped!: (error: Error | null) => void
   #stop: Promise<void> | null = null
 
@@ -167,13 +168,14 @@ export class HotPocketNode {
     })
     this.#onStop('state store', () => this.state.close())
     await this.#openGenesis()
-    const { journal, records } = await Journal.open(
+    const { journal, records, isNew } = await Journal.open(
       await openJournalFile(paths.journal),
       this.networkId,
       this.publicKey
     )
     this.#journal = journal
     this.#journalRecords = records
+    this.#isJournalLost = isNew && this.ledgers.tip().seq > 0
     this.#onStop('journal', () => journal.close())
   }
 
@@ -288,6 +290,7 @@ export class HotPocketNode {
       tip: tipOf(tip),
       journal: this.#journal,
       records: this.#journalRecords,
+      isJournalLost: this.#isJournalLost,
       pool: this.#pool,
       log: this.log.child({ part: 'consensus' }),
       now: Date.now,

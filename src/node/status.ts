@@ -40,6 +40,9 @@ const STALL_MS = 3000
 /** Beyond its round time, an idle network that closes no ledger for this long has a problem. */
 const SILENCE_MS = 10_000
 
+/** Age that the status of a healthy peer may reach here. */
+const STATUS_AGE_MS = 5000
+
 /** At most `count` kept ledgers from `from` upwards. */
 export async function listLedgers(store: LedgerStore, from: number, count: number): Promise<LedgerSummary[]> {
   const rows: LedgerSummary[] = []
@@ -148,6 +151,9 @@ function syncState(node: NodeView): SyncState {
 }
 
 function peerRows(node: NodeView): PeerRow[] {
+  // Peers tell how far they are every few seconds: what closed since then they may well have.
+  const sinceMs = Date.now() - STATUS_AGE_MS
+  const oldestSynced = node.driver.tip.seq - node.closes.filter((atMs) => atMs > sinceMs).length
   return node.network.peers().map((peer) => ({
     publicKey: peer.publicKey,
     peerId: peer.peerId,
@@ -158,7 +164,7 @@ function peerRows(node: NodeView): PeerRow[] {
     latencyMs: peer.latencyMs,
     agent: peer.agent,
     seq: peer.seq,
-    synced: peer.inSync,
+    synced: peer.seq === null ? null : peer.seq >= oldestSynced,
     score: peer.score,
     bytesIn: peer.bytesIn,
     bytesOut: peer.bytesOut,

@@ -1,3 +1,5 @@
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { type Chain, checkOneChain, expectOutputsKept, inputsOf, readChain } from '../helpers/chain.js'
@@ -121,6 +123,28 @@ describe('nodes that are killed', () => {
     const chain = await checkOneChain(cluster.nodes)
     expectNotesKept(chain, [])
     expect((chain.state.get('notes') ?? '').split('\n')).toHaveLength(Number(count) + 1)
+  })
+
+  it('leaves a ledger to the others when a validator has lost its journal', async () => {
+    const cluster = await Cluster.start({ contract: 'obedient.sh', config: CONFIG })
+    const user = await cluster.connect(0)
+    await user.ask('note before\n')
+    const node = cluster.node(3)
+    await node.kill()
+    await rm(join(node.dir, 'hist', 'journal'))
+    await node.start()
+    await cluster.waitUntilReady()
+    expect(node.log().some(({ msg }) => /journal .* is gone .* left to the other validators/.test(String(msg)))).toBe(
+      true
+    )
+    // It votes again: with another one dead, its votes are needed.
+    await cluster.node(2).kill()
+    expect(await user.ask('note after\n')).toBe('noted after\n')
+    await cluster.node(2).start()
+    await cluster.waitUntilSettled()
+    await expectNoDoubleVotes(cluster)
+    await cluster.stopAll()
+    await checkOneChain(cluster.nodes)
   })
 
   it('says so when two of four are frozen, and goes on when they wake up', async () => {

@@ -79,6 +79,18 @@ describe('the journal', () => {
     await expect(open('cc'.repeat(32), key)).rejects.toThrow('another network')
   })
 
+  it('says when nothing of it is readable', async () => {
+    const isNew = async (): Promise<boolean> => {
+      const opened = await Journal.open(await openJournalFile(path), networkId, key)
+      await opened.journal.close()
+      return opened.isNew
+    }
+    expect(await isNew()).toBe(true)
+    expect(await isNew()).toBe(false)
+    await writeFile(path, 'hpj')
+    expect(await isNew()).toBe(true)
+  })
+
   it('writes nothing out before flush, and syncs before flush returns', async () => {
     const done: string[] = []
     const file: JournalFile = {
