@@ -94,8 +94,10 @@ export class Decision {
   }
 
   addVote(vote: Vote): void {
-    if (vote.attempt > ATTEMPT_MAX || !this.#votes.add(vote, this.#attempt)) return
-    if (vote.kind === 'prevote' && vote.hash !== null) {
+    if (vote.attempt > ATTEMPT_MAX) return
+    // A copy of a counted vote may bring the hint that another copy had lost on its way.
+    const counts = this.#votes.add(vote, this.#attempt) || this.#votes.hashOf(vote) === vote.hash
+    if (counts && vote.kind === 'prevote' && vote.hash !== null) {
       this.#contents.noteHint(vote.hash, vote.validator, vote.proposals, this.#attempt)
     }
   }

@@ -41,6 +41,11 @@ export class VoteBook {
     return true
   }
 
+  /** What the counted vote of this validator, attempt and kind is for; undefined when there is none. */
+  hashOf({ validator, attempt, kind }: Vote): Hash | null | undefined {
+    return this.#attempts.get(attempt)?.[kind].get(validator)?.hash
+  }
+
   /** Notes that a validator has reached an attempt. */
   see(validator: PublicKey, attempt: number): void {
     if (attempt > (this.#latest.get(validator) ?? -1)) this.#latest.set(validator, attempt)

@@ -11,6 +11,7 @@ export {
 export { DEFAULT_LIMITS, type NetworkLimits } from './limits.js'
 export { createNetwork, type Network } from './network.js'
 export { toPeerId, toPublicKey } from './peer-id.js'
+export { TokenBucket } from './rate-limit.js'
 export type { HandlerOptions, RequestHandler, RequestOptions } from './request-response.js'
 export { PENALTIES, type ScoreRule } from './scores.js'
 export {

@@ -197,7 +197,7 @@ export class ConsensusDriver {
         case 'proposal':
           return this.#onProposal(message.proposal, from)
         case 'vote':
-          return this.#onVote(message.vote.signed, message.vote.proposals)
+          return this.#onVote(message.vote.signed, message.vote.proposals, from)
         case 'candidate':
           return this.#onCandidate(message.candidate.signed, message.candidate.prevotes)
         case 'evidence':
@@ -228,14 +228,16 @@ export class ConsensusDriver {
     return 'accept'
   }
 
-  #onVote(signed: Signed, proposals: Hash[]): GossipVerdict {
+  #onVote(signed: Signed, hint: Hash[], from: PublicKey): GossipVerdict {
     const { networkId, signer } = this.#options
     const payload = decodeVotePayload(signed.payload)
     if (payload.networkId !== networkId) return 'reject'
     if (!this.#members.has(signed.key) || signed.key === signer.publicKey || payload.seq < this.seq) return 'ignore'
     const { seq, attempt, kind, hash } = payload
     if (kind === 'prevote' && this.#core.hasPrevoteQuorum(seq, attempt)) return 'ignore'
-    const name = `${kind} ${attempt} ${signed.key}`
+    // The hint is not signed: whoever hands the vote on could spoil it, so that it counts from its validator alone.
+    const proposals = from === signed.key ? hint : []
+    const name = `${kind} ${attempt} ${signed.key} ${proposals.length > 0}`
     if (this.#heard.has(seq, name) || this.#queue.length >= QUEUE_MAX) return 'ignore'
     if (!isSignatureValid(SIGNING_DOMAINS.vote, signed)) return 'reject'
     if (this.#isNear(seq, attempt)) this.#heard.add(seq, name)

@@ -74,6 +74,8 @@ const REPAIR_RETRY_MS = 2000
 const REPLAY_MAX = 500
 /** Ledgers passed over whose outputs are still fetched for the users who wait here. */
 const OUTPUTS_FETCHED_MAX = 64
+/** Time for that, ms: peers that do not answer must not hold up the next execution for long. */
+const OUTPUTS_FETCHED_MS = 10_000
 /** Ledgers that wait in memory; the others are read back from the store when their turn comes. */
 const LEDGERS_IN_MEMORY = 16
 
@@ -177,7 +179,9 @@ export class Executor {
         this.#next = ledger.header.seq + 1
       }
     } catch (error) {
-      if (!this.#stopped) this.#options.onFatal(error instanceof Error ? error : new Error(String(error)))
+      if (this.#stopped) return
+      this.#stopped = true
+      this.#options.onFatal(error instanceof Error ? error : new Error(String(error)))
     }
   }
 
@@ -266,8 +270,11 @@ export class Executor {
     this.#done = null
     this.#next = seq
     for (const old of this.#recent.keys()) if (old < seq) this.#recent.delete(old)
-    for (let skipped = Math.max(from, seq - OUTPUTS_FETCHED_MAX); skipped < seq; skipped++)
+    const endMs = performance.now() + OUTPUTS_FETCHED_MS
+    for (let skipped = Math.max(from, seq - OUTPUTS_FETCHED_MAX); skipped < seq; skipped++) {
+      if (performance.now() > endMs) break
       await this.#settleSkipped(skipped)
+    }
     return true
   }
 

@@ -1,7 +1,10 @@
+import { randomBytes } from 'node:crypto'
 import { fdatasync, writeSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import {
+  asBytes,
   bytesToHex,
   CodecError,
   decodeCanonical,
@@ -15,10 +18,12 @@ import type { Hash, PublicKey } from '../consensus/types.js'
 import { blake3 } from '../crypto/index.js'
 
 const VERSION = 1
-/** Before each record: a mark, its length (u32, big-endian), and the first bytes of BLAKE3 over length and payload. */
+/** Before each record: a mark, its length (u32, big-endian), and the first bytes of BLAKE3 over salt, length and payload. */
 const MARK = Buffer.from('hpj1')
 const LENGTH_BYTES = 4
 const CHECKSUM_BYTES = 8
+const SALT_BYTES = 16
+const NO_SALT = new Uint8Array(0)
 const FRAME_BYTES = MARK.length + LENGTH_BYTES + CHECKSUM_BYTES
 /** Marks behind a broken record that are looked at: content may hold many that are none. */
 const MARKS_TRIED_MAX = 256
@@ -48,6 +53,9 @@ const datasync = promisify(fdatasync)
 export async function openJournalFile(path: string): Promise<JournalFile> {
   const handle: FileHandle = await open(path, 'a+', 0o600)
   const { fd } = handle
+  // The file itself must survive a power cut, not just what is in it.
+  const folder = await open(dirname(path), 'r')
+  await folder.sync().finally(() => folder.close())
   return {
     read: () => handle.readFile(),
     // A copy into the page cache takes microseconds, a trip through the thread pool ten times as long.
@@ -66,14 +74,17 @@ export async function openJournalFile(path: string): Promise<JournalFile> {
  */
 export class Journal {
   readonly #file: JournalFile
-  readonly #owner: Uint8Array
+  /** Encoded first record. */
+  #owner: Uint8Array
+  #salt: Uint8Array
   #length: number
   /** Encoded records not yet written. */
   #pending: Uint8Array[] = []
 
-  private constructor(file: JournalFile, owner: Uint8Array, length: number) {
+  private constructor(file: JournalFile, owner: Uint8Array, salt: Uint8Array, length: number) {
     this.#file = file
     this.#owner = owner
+    this.#salt = salt
     this.#length = length
   }
 
@@ -92,7 +103,8 @@ export class Journal {
       const { records, length } = parseJournal(await file.read())
       const first = records[0]
       if (first !== undefined) checkOwner(first, networkId, key)
-      const journal = new Journal(file, encodeOwner(networkId, key), length)
+      const salt = first?.owner?.salt ?? randomBytes(SALT_BYTES)
+      const journal = new Journal(file, encodeOwner(networkId, key, salt), salt, length)
       if (first === undefined) await journal.#begin()
       else await file.truncate(length)
       return { journal, records: records.slice(1), isNew: first === undefined }
@@ -104,7 +116,7 @@ export class Journal {
 
   /** Adds a record; `flush` makes it durable. */
   add(record: Partial<JournalRecord>): void {
-    this.#pending.push(frame(pb.JournalRecord.encode(record)))
+    this.#pending.push(frame(pb.JournalRecord.encode(record), this.#salt))
   }
 
   /** Returns once all added records are durable. */
@@ -134,19 +146,24 @@ export class Journal {
   }
 }
 
-function encodeOwner(networkId: Hash, key: PublicKey): Uint8Array {
-  const owner = { version: VERSION, networkId: hexToBytes(networkId, HASH_BYTES), key: hexToBytes(key, KEY_BYTES) }
-  return frame(pb.JournalRecord.encode({ owner }))
+function encodeOwner(networkId: Hash, key: PublicKey, salt: Uint8Array): Uint8Array {
+  const owner = {
+    version: VERSION,
+    networkId: hexToBytes(networkId, HASH_BYTES),
+    key: hexToBytes(key, KEY_BYTES),
+    salt: asBytes(salt)
+  }
+  return frame(pb.JournalRecord.encode({ owner }), NO_SALT)
 }
 
-function frame(payload: Uint8Array): Uint8Array {
+function frame(payload: Uint8Array, salt: Uint8Array): Uint8Array {
   const length = Buffer.alloc(LENGTH_BYTES)
   length.writeUInt32BE(payload.length)
-  return Buffer.concat([MARK, length, checksumOf(length, payload), payload])
+  return Buffer.concat([MARK, length, checksumOf(salt, length, payload), payload])
 }
 
-function checksumOf(length: Uint8Array, payload: Uint8Array): Buffer {
-  return blake3(Buffer.concat([length, payload])).subarray(0, CHECKSUM_BYTES)
+function checksumOf(salt: Uint8Array, length: Uint8Array, payload: Uint8Array): Buffer {
+  return blake3(Buffer.concat([salt, length, payload])).subarray(0, CHECKSUM_BYTES)
 }
 
 function checkOwner(record: JournalRecord, networkId: Hash, key: PublicKey): void {
@@ -178,10 +195,11 @@ function parseJournal(bytes: Uint8Array): ParsedJournal {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const records: JournalRecord[] = []
   let offset = 0
+  let salt: Uint8Array = NO_SALT
   while (offset < buffer.length) {
-    const record = readRecord(buffer, offset)
+    const record = readRecord(buffer, offset, salt)
     if (record === null) {
-      if (hasRecordAfter(buffer, offset + 1)) {
+      if (hasRecordAfter(buffer, offset + 1, salt)) {
         throw new JournalError(
           `the journal (hist/journal) is damaged at byte ${offset}: what this validator has said is not known, so it must not vote with this key; move hist/journal away and run \`hp-p2p rekey\``
         )
@@ -189,19 +207,20 @@ function parseJournal(bytes: Uint8Array): ParsedJournal {
       break
     }
     records.push(record.record)
+    if (record.record.owner !== undefined) salt = record.record.owner.salt
     offset = record.end
   }
   return { records, length: offset }
 }
 
-function readRecord(buffer: Buffer, offset: number): { record: JournalRecord; end: number } | null {
+function readRecord(buffer: Buffer, offset: number, salt: Uint8Array): { record: JournalRecord; end: number } | null {
   if (offset + FRAME_BYTES > buffer.length || !buffer.subarray(offset, offset + MARK.length).equals(MARK)) return null
   const lengthBytes = buffer.subarray(offset + MARK.length, offset + MARK.length + LENGTH_BYTES)
   const length = lengthBytes.readUInt32BE()
   const start = offset + FRAME_BYTES
   if (length === 0 || length > PROPOSAL_LIMITS.messageBytes || start + length > buffer.length) return null
   const payload = buffer.subarray(start, start + length)
-  if (!checksumOf(lengthBytes, payload).equals(buffer.subarray(start - CHECKSUM_BYTES, start))) return null
+  if (!checksumOf(salt, lengthBytes, payload).equals(buffer.subarray(start - CHECKSUM_BYTES, start))) return null
   try {
     const options = { maxBytes: PROPOSAL_LIMITS.messageBytes, name: 'journal record' }
     return { record: decodeCanonical(pb.JournalRecord, payload, options), end: start + length }
@@ -212,10 +231,10 @@ function readRecord(buffer: Buffer, offset: number): { record: JournalRecord; en
 }
 
 /** True when a whole record stands somewhere behind a broken one: then it was not just the end that was torn. */
-function hasRecordAfter(buffer: Buffer, from: number): boolean {
+function hasRecordAfter(buffer: Buffer, from: number, salt: Uint8Array): boolean {
   let offset = buffer.indexOf(MARK, from)
   for (let tried = 0; offset >= 0 && tried < MARKS_TRIED_MAX; tried++) {
-    if (readRecord(buffer, offset) !== null) return true
+    if (readRecord(buffer, offset, salt) !== null) return true
     offset = buffer.indexOf(MARK, offset + 1)
   }
   return false

@@ -262,6 +262,7 @@ export class HotPocketNode {
       publish: (bytes) => this.#publish('npl', bytes, false),
       deliver: (message) => this.runner.deliverNpl(message)
     })
+    this.#onStop('party line', async () => this.#npl.stop())
     this.runner.onNpl = (message) => this.#npl.send(message)
     this.runner.setNplPeers(() => this.connectedValidators())
     this.network.onGossip('consensus', (bytes, from) => this.driver.onGossip(bytes, from))

@@ -7,6 +7,7 @@ export interface JournalOwner {
   version: number
   networkId: Uint8Array<ArrayBuffer>
   key: Uint8Array<ArrayBuffer>
+  salt: Uint8Array<ArrayBuffer>
 }
 
 export namespace JournalOwner {
@@ -34,6 +35,11 @@ export namespace JournalOwner {
           w.bytes(obj.key)
         }
 
+        if ((obj.salt != null && obj.salt.byteLength > 0)) {
+          w.uint32(34)
+          w.bytes(obj.salt)
+        }
+
         if (opts.lengthDelimited !== false) {
           w.ldelim()
         }
@@ -41,7 +47,8 @@ export namespace JournalOwner {
         const obj: any = {
           version: 0,
           networkId: uint8ArrayAlloc(0),
-          key: uint8ArrayAlloc(0)
+          key: uint8ArrayAlloc(0),
+          salt: uint8ArrayAlloc(0)
         }
 
         const end = length == null ? reader.len : reader.pos + length
@@ -60,6 +67,10 @@ export namespace JournalOwner {
             }
             case 3: {
               obj.key = reader.bytes()
+              break
+            }
+            case 4: {
+              obj.salt = reader.bytes()
               break
             }
             default: {
@@ -98,6 +109,13 @@ export namespace JournalOwner {
               }
               break
             }
+            case 4: {
+              yield {
+                field: `${prefix}.salt`,
+                value: reader.bytes()
+              }
+              break
+            }
             default: {
               reader.skipType(tag & 7)
               break
@@ -125,6 +143,11 @@ export namespace JournalOwner {
     value: Uint8Array<ArrayBuffer>
   }
 
+  export interface JournalOwnerSaltFieldEvent {
+    field: '$.salt'
+    value: Uint8Array<ArrayBuffer>
+  }
+
   export function encode (obj: Partial<JournalOwner>): Uint8Array<ArrayBuffer> {
     return encodeMessage(obj, JournalOwner.codec())
   }
@@ -133,7 +156,7 @@ export namespace JournalOwner {
     return decodeMessage(buf, JournalOwner.codec(), opts)
   }
 
-  export function stream (buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<JournalOwner>): Generator<JournalOwnerVersionFieldEvent | JournalOwnerNetworkIdFieldEvent | JournalOwnerKeyFieldEvent> {
+  export function stream (buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<JournalOwner>): Generator<JournalOwnerVersionFieldEvent | JournalOwnerNetworkIdFieldEvent | JournalOwnerKeyFieldEvent | JournalOwnerSaltFieldEvent> {
     return streamMessage(buf, JournalOwner.codec(), opts)
   }
 }
@@ -722,6 +745,11 @@ export namespace JournalRecord {
     value: Uint8Array<ArrayBuffer>
   }
 
+  export interface JournalRecordOwnerSaltFieldEvent {
+    field: '$.owner.salt'
+    value: Uint8Array<ArrayBuffer>
+  }
+
   export interface JournalRecordProposalFieldEvent {
     field: '$.proposal'
     value: Uint8Array<ArrayBuffer>
@@ -782,7 +810,7 @@ export namespace JournalRecord {
     return decodeMessage(buf, JournalRecord.codec(), opts)
   }
 
-  export function stream (buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<JournalRecord>): Generator<JournalRecordOwnerVersionFieldEvent | JournalRecordOwnerNetworkIdFieldEvent | JournalRecordOwnerKeyFieldEvent | JournalRecordProposalFieldEvent | JournalRecordContentFieldEvent | JournalRecordVotePayloadFieldEvent | JournalRecordVoteSignatureFieldEvent | JournalRecordVoteProposalsFieldEvent | JournalRecordLockSeqFieldEvent | JournalRecordLockAttemptFieldEvent | JournalRecordLockHashFieldEvent | JournalRecordLockProposalsFieldEvent | JournalRecordLockPrevotesFieldEvent> {
+  export function stream (buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<JournalRecord>): Generator<JournalRecordOwnerVersionFieldEvent | JournalRecordOwnerNetworkIdFieldEvent | JournalRecordOwnerKeyFieldEvent | JournalRecordOwnerSaltFieldEvent | JournalRecordProposalFieldEvent | JournalRecordContentFieldEvent | JournalRecordVotePayloadFieldEvent | JournalRecordVoteSignatureFieldEvent | JournalRecordVoteProposalsFieldEvent | JournalRecordLockSeqFieldEvent | JournalRecordLockAttemptFieldEvent | JournalRecordLockHashFieldEvent | JournalRecordLockProposalsFieldEvent | JournalRecordLockPrevotesFieldEvent> {
     return streamMessage(buf, JournalRecord.codec(), opts)
   }
 }

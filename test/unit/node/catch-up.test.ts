@@ -23,6 +23,7 @@ describe('a claim of ledgers that do not exist', () => {
   it('is forgotten once its peer has nothing to show, and asked for once', async () => {
     const asked: string[] = []
     const catchUp = makeCatchUp({
+      // biome-ignore lint/correctness/useYield: a peer that has nothing
       fetch: async function* (peer) {
         asked.push(peer)
       }
@@ -40,6 +41,7 @@ describe('a claim of ledgers that do not exist', () => {
     let asked = 0
     const catchUp = makeCatchUp({
       tip: () => seq,
+      // biome-ignore lint/correctness/useYield: a peer that has nothing
       fetch: async function* () {
         asked += 1
         seq += 1
