@@ -1,28 +1,19 @@
 import type { Logger } from 'pino'
 import {
   asBytes,
-  CodecError,
   type ConsensusMessage,
-  decodeCandidatePayload,
-  decodeConsensusMessage,
-  decodeProposalPayload,
-  decodeVotePayload,
   encodeCandidatePayload,
   encodeConsensusMessage,
   encodeProposalMessage,
   HASH_BYTES,
   hexToBytes,
-  isSignatureValid,
-  proposalHashOf,
   SIGNING_DOMAINS,
-  type Signed,
   signPayload,
   voteBytes
 } from '../codec/index.js'
 import type { LedgerTip } from '../consensus/close-ledger.js'
 import { Consensus } from '../consensus/consensus.js'
 import type { ConsensusEffect, ConsensusEvent, Timeouts } from '../consensus/events.js'
-import { quorumOf } from '../consensus/quorum.js'
 import type {
   Candidate,
   Certificate,
@@ -30,17 +21,14 @@ import type {
   ExecutionResult,
   Hash,
   Ledger,
-  PublicKey,
-  Vote,
-  VoteSet
+  PublicKey
 } from '../consensus/types.js'
-import { type Signer, verifySignature } from '../crypto/index.js'
+import type { Signer } from '../crypto/index.js'
 import type { Selection } from '../users/index.js'
+import { GossipIntake, type GossipVerdict } from './gossip-intake.js'
 import type { Journal, JournalRecord } from './journal.js'
-import { addLock, type OwnVote, type Restored, restoreJournaled, silentThrough } from './journaled.js'
-import { type OwnProposal, openProposal, type ProposalPool } from './proposal-pool.js'
-
-export type GossipVerdict = 'accept' | 'ignore' | 'reject'
+import { addLock, type OwnVote, restoreJournaled, restoreNothing } from './journaled.js'
+import type { OwnProposal, ProposalPool } from './proposal-pool.js'
 
 export interface ConsensusDriverOptions {
   networkId: Hash
@@ -72,8 +60,6 @@ export interface ConsensusDriverOptions {
 
 /** Events that wait for the core, while the disk is slow; what others send beyond comes again. */
 const QUEUE_MAX = 20_000
-/** Attempts around the current one in which every vote and candidate is kept by the core. */
-const NEAR_ATTEMPTS = 4
 
 type Ready = { type: 'proposal'; own: OwnProposal } | { type: 'vote'; own: OwnVote }
 
@@ -88,7 +74,6 @@ export class ConsensusDriver {
   readonly #members: ReadonlySet<PublicKey>
   readonly #log: Logger
   readonly #timers = new Set<NodeJS.Timeout>()
-  readonly #evidence = new Map<string, { first: Hash; second: Hash }>()
   readonly #idle: (() => void)[] = []
   #queue: ConsensusEvent[] = []
   #working = false
@@ -97,8 +82,7 @@ export class ConsensusDriver {
   #votes: OwnVote[]
   #candidate: { attempt: number; message: ConsensusMessage } | null = null
   #inJournal = new Set<Hash>()
-  /** Votes and candidates that the core has: another copy, or another vote in the same place, is not checked again. */
-  readonly #heard = new HeardMessages()
+  readonly #intake: GossipIntake
   /** Newest ledger that the journal may hold own deeds of, when it was opened. */
   readonly #journaledSeq: number
 
@@ -117,13 +101,21 @@ export class ConsensusDriver {
     this.#votes = votes
     this.#proposal = own
     this.#journaledSeq = journaledSeq
+    this.#intake = new GossipIntake({
+      ...options,
+      self: options.signer.publicKey,
+      unl: this.#unl,
+      core,
+      push: (event) => this.#push(event),
+      isFull: () => this.#queue.length >= QUEUE_MAX
+    })
   }
 
   /** Reads back what this validator has said, and stands where it stood. */
   static async create(options: ConsensusDriverOptions): Promise<ConsensusDriver> {
     const { records, tip, pool, config, signer, log } = options
     const restored = options.isJournalLost
-      ? restoreNothing(options)
+      ? restoreNothing(config, tip, signer.publicKey, log)
       : await restoreJournaled(records, tip, pool, config, signer.publicKey, log)
     const journaled = restored?.journaled ?? null
     const core = new Consensus({
@@ -156,7 +148,7 @@ export class ConsensusDriver {
   }
   /** Validators that were caught signing two proposals for one seq. */
   get equivocators(): string[] {
-    return [...this.#evidence.keys()]
+    return this.#intake.equivocators
   }
 
   start(): void {
@@ -190,122 +182,7 @@ export class ConsensusDriver {
 
   /** A message from gossip: checked, and queued for the core. */
   onGossip(bytes: Uint8Array, from: PublicKey): GossipVerdict {
-    if (this.#stopped) return 'ignore'
-    try {
-      const message = decodeConsensusMessage(bytes, this.#unl, this.#options.maxGossipBytes)
-      switch (message.type) {
-        case 'proposal':
-          return this.#onProposal(message.proposal, from)
-        case 'vote':
-          return this.#onVote(message.vote.signed, message.vote.proposals, from)
-        case 'candidate':
-          return this.#onCandidate(message.candidate.signed, message.candidate.prevotes)
-        case 'evidence':
-          return this.#onEvidence(message.first, message.second)
-      }
-    } catch (error) {
-      if (!(error instanceof CodecError)) throw error
-      this.#log.debug(`message from ${from} refused: ${error.message}`)
-      return 'reject'
-    }
-  }
-
-  #onProposal(message: Extract<ConsensusMessage, { type: 'proposal' }>['proposal'], from: PublicKey): GossipVerdict {
-    const { seq } = decodeProposalPayload(message.signed.payload)
-    const { key } = message.signed
-    if (!this.#members.has(key) || key === this.#options.signer.publicKey || seq < this.tip.seq) return 'ignore'
-    const hash = proposalHashOf(message.signed)
-    const { pool } = this.#options
-    if (pool.whole(hash) !== undefined || pool.isFull(seq, key, hash)) return 'ignore'
-    const payload = openProposal(message, this.#options.networkId)
-    if (seq > this.seq + 1) {
-      this.#options.onBehind(seq, key)
-      return 'accept'
-    }
-    void pool.take(message, payload, [from]).then((proposal) => {
-      if (proposal !== null) this.#push({ type: 'proposal', proposal })
-    })
-    return 'accept'
-  }
-
-  #onVote(signed: Signed, hint: Hash[], from: PublicKey): GossipVerdict {
-    const { networkId, signer } = this.#options
-    const payload = decodeVotePayload(signed.payload)
-    if (payload.networkId !== networkId) return 'reject'
-    if (!this.#members.has(signed.key) || signed.key === signer.publicKey || payload.seq < this.seq) return 'ignore'
-    const { seq, attempt, kind, hash } = payload
-    if (kind === 'prevote' && this.#core.hasPrevoteQuorum(seq, attempt)) return 'ignore'
-    // The hint is not signed: whoever hands the vote on could spoil it, so that it counts from its validator alone.
-    const proposals = from === signed.key ? hint : []
-    const name = `${kind} ${attempt} ${signed.key} ${proposals.length > 0}`
-    if (this.#heard.has(seq, name) || this.#queue.length >= QUEUE_MAX) return 'ignore'
-    if (!isSignatureValid(SIGNING_DOMAINS.vote, signed)) return 'reject'
-    if (this.#isNear(seq, attempt)) this.#heard.add(seq, name)
-    const vote: Vote = { validator: signed.key, seq, attempt, kind, hash, signature: signed.signature, proposals }
-    this.#push({ type: 'vote', vote })
-    return 'accept'
-  }
-
-  #onCandidate(signed: Signed, prevotes: VoteSet | null): GossipVerdict {
-    const { networkId, signer } = this.#options
-    const payload = decodeCandidatePayload(signed.payload)
-    if (payload.networkId !== networkId) return 'reject'
-    if (!this.#members.has(signed.key) || signed.key === signer.publicKey || payload.seq < this.seq) return 'ignore'
-    const { seq, attempt, hash, proposals } = payload
-    // Its prevotes may cost a hundred signature checks: one candidate of each coordinator is enough.
-    const name = `candidate ${attempt}`
-    const coordinator = this.#unl[(seq + attempt) % this.#unl.length]
-    if (attempt < 1 || signed.key !== coordinator || this.#heard.has(seq, name)) return 'ignore'
-    if (this.#queue.length >= QUEUE_MAX) return 'ignore'
-    if (!isSignatureValid(SIGNING_DOMAINS.candidate, signed)) return 'reject'
-    if (seq > this.seq + 1) {
-      this.#options.onBehind(seq, signed.key)
-      return 'accept'
-    }
-    if (!this.#isNear(seq, attempt)) return 'ignore'
-    if (prevotes !== null && !this.#arePrevotesValid(prevotes, seq)) return 'reject'
-    this.#heard.add(seq, name)
-    this.#push({ type: 'candidate', candidate: { validator: signed.key, seq, attempt, hash, proposals, prevotes } })
-    return 'accept'
-  }
-
-  /** True for what the core keeps; what is further ahead has to come again. */
-  #isNear(seq: number, attempt: number): boolean {
-    if (seq === this.seq) return Math.abs(attempt - this.attempt) <= NEAR_ATTEMPTS
-    return seq === this.seq + 1 && attempt < NEAR_ATTEMPTS
-  }
-
-  #arePrevotesValid({ seq, attempt, hash, signatures }: VoteSet, expectedSeq: number): boolean {
-    const signers = new Set(signatures.map(({ validator }) => validator))
-    if (seq !== expectedSeq || signers.size !== signatures.length || signers.size < this.quorum) return false
-    const payload = voteBytes(this.#options.networkId, { seq, attempt, kind: 'prevote', hash })
-    const bytes = Buffer.concat([Buffer.from(`${SIGNING_DOMAINS.vote}\0`), payload])
-    return signatures.every(
-      ({ validator, signature }) => this.#members.has(validator) && verifySignature(validator, bytes, signature)
-    )
-  }
-
-  #onEvidence(first: Signed, second: Signed): GossipVerdict {
-    const a = decodeProposalPayload(first.payload)
-    const b = decodeProposalPayload(second.payload)
-    const { networkId } = this.#options
-    if (first.key !== second.key || a.seq !== b.seq || a.networkId !== networkId || b.networkId !== networkId) {
-      return 'reject'
-    }
-    const hashes = { first: proposalHashOf(first), second: proposalHashOf(second) }
-    if (hashes.first === hashes.second) return 'reject'
-    if (!this.#members.has(first.key) || this.#evidence.has(first.key)) return 'ignore'
-    const domain = SIGNING_DOMAINS.proposal
-    if (!isSignatureValid(domain, first) || !isSignatureValid(domain, second)) return 'reject'
-    this.#noteEvidence(first.key, a.seq, hashes)
-    return 'accept'
-  }
-
-  #noteEvidence(validator: PublicKey, seq: number, hashes: { first: Hash; second: Hash }): boolean {
-    if (this.#evidence.has(validator)) return false
-    this.#evidence.set(validator, hashes)
-    this.#log.error(`validator ${validator} signed two proposals for ledger ${seq}: it is faulty or its key was copied`)
-    return true
+    return this.#stopped ? 'ignore' : this.#intake.receive(bytes, from)
   }
 
   #push(event: ConsensusEvent): void {
@@ -466,7 +343,7 @@ export class ConsensusDriver {
     const a = this.#options.pool.whole(first)?.signed
     const b = this.#options.pool.whole(second)?.signed
     if (a === undefined || b === undefined) return
-    if (this.#noteEvidence(a.key, this.seq, { first, second })) this.#publish({ type: 'evidence', first: a, second: b })
+    if (this.#intake.noteEvidence(a.key, this.seq)) this.#publish({ type: 'evidence', first: a, second: b })
   }
 
   async #close(ledger: Ledger, certificate: Certificate): Promise<void> {
@@ -480,46 +357,10 @@ export class ConsensusDriver {
     this.#candidate = null
     this.#inJournal = new Set()
     this.#options.pool.forgetBefore(ledger.header.seq)
-    this.#heard.forgetUntil(ledger.header.seq)
+    this.#intake.forgetUntil(ledger.header.seq)
   }
 
   #publish(message: ConsensusMessage, again = false): void {
     this.#options.publish(encodeConsensusMessage(message, this.#unl), again)
   }
-}
-
-/** Names of messages, by seq. */
-class HeardMessages {
-  readonly #names = new Map<number, Set<string>>()
-
-  has(seq: number, name: string): boolean {
-    return this.#names.get(seq)?.has(name) === true
-  }
-
-  add(seq: number, name: string): void {
-    const names = this.#names.get(seq)
-    if (names === undefined) this.#names.set(seq, new Set([name]))
-    else names.add(name)
-  }
-
-  forgetUntil(seq: number): void {
-    for (const of of this.#names.keys()) if (of <= seq) this.#names.delete(of)
-  }
-}
-
-/**
- * Without its journal a validator leaves the next ledger to the others, lest it votes twice. Where they are too few to
- * close it, nothing would ever go on: it votes, and says so.
- */
-function restoreNothing({ config, tip, signer, log }: ConsensusDriverOptions): Restored | null {
-  const n = config.unl.length
-  if (!config.unl.includes(signer.publicKey)) return null
-  if (n - 1 < quorumOf(n, config.threshold)) {
-    log.warn('the journal (hist/journal) is gone although there are ledgers: earlier votes, if any, are forgotten')
-    return null
-  }
-  log.warn(
-    `the journal (hist/journal) is gone although there are ledgers: ledger ${tip.seq + 1} is left to the other validators`
-  )
-  return silentThrough(tip.seq + 1)
 }

@@ -1,4 +1,4 @@
-import { configHashOf, networkIdOf } from '../codec/index.js'
+import { configHashOf } from '../codec/index.js'
 import type { ConsensusConfig, Genesis, Hash } from '../consensus/types.js'
 import { taggedHash } from '../crypto/index.js'
 import type { SelfDescription } from '../network/index.js'
@@ -38,5 +38,3 @@ export function findGenesisDifference(stored: Genesis, contractId: string, confi
 export function createGenesis(contractId: string, config: ConsensusConfig, stateRoot: Hash): Genesis {
   return { contractId, config: { ...config, unl: [...config.unl].sort() }, stateRoot }
 }
-
-export { networkIdOf }

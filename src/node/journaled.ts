@@ -13,6 +13,7 @@ import {
 } from '../codec/index.js'
 import { closeLedger, type LedgerTip } from '../consensus/close-ledger.js'
 import type { Journaled, Lock } from '../consensus/events.js'
+import { quorumOf } from '../consensus/quorum.js'
 import type { ConsensusConfig, Hash, Proposal, PublicKey, Vote } from '../consensus/types.js'
 import type { Journal, JournalRecord } from './journal.js'
 import { openProposal, type ProposalPool } from './proposal-pool.js'
@@ -105,8 +106,25 @@ export async function restoreJournaled(
 }
 
 /** Says nothing about any ledger up to `seq`: what was said before is not known. */
-export function silentThrough(seq: number): Restored {
+function silentThrough(seq: number): Restored {
   return { journaled: { seq: seq + 1, proposal: null, votes: [], lock: null }, votes: [] }
+}
+
+/**
+ * Without its journal a validator leaves the next ledger to the others, lest it votes twice. Where they are too few to
+ * close it, nothing would ever go on: it votes, and says so.
+ */
+export function restoreNothing(config: ConsensusConfig, tip: LedgerTip, self: PublicKey, log: Logger): Restored | null {
+  const n = config.unl.length
+  if (!config.unl.includes(self)) return null
+  if (n - 1 < quorumOf(n, config.threshold)) {
+    log.warn('the journal (hist/journal) is gone although there are ledgers: earlier votes, if any, are forgotten')
+    return null
+  }
+  log.warn(
+    `the journal (hist/journal) is gone although there are ledgers: ledger ${tip.seq + 1} is left to the other validators`
+  )
+  return silentThrough(tip.seq + 1)
 }
 
 function seqOfRecord(record: JournalRecord): number {

@@ -1,34 +1,28 @@
 import { readFile } from 'node:fs/promises'
 import type { Logger } from 'pino'
-import {
-  type AdminServer,
-  type AdminSource,
-  acquireNodeLock,
-  createAdminServer,
-  type NodeLock
-} from '../admin/index.js'
-import { LIMITS, networkIdOf, PROPOSAL_LIMITS } from '../codec/index.js'
+import { type AdminServer, type AdminSource, createAdminServer } from '../admin/index.js'
+import { LIMITS, PROPOSAL_LIMITS } from '../codec/index.js'
 import { contractPaths, type NodeConfig } from '../config/index.js'
 import { tipOf } from '../consensus/close-ledger.js'
-import type { Certificate, ConsensusConfig, Genesis, Hash, Ledger, PublicKey } from '../consensus/types.js'
-import { ContractRunner, DEFAULT_LIMITS as DEFAULT_CONTRACT_LIMITS } from '../contract/index.js'
+import type { Certificate, Genesis, Hash, Ledger, PublicKey } from '../consensus/types.js'
+import type { ContractRunner } from '../contract/index.js'
 import { Signer } from '../crypto/index.js'
-import { type LedgerLink, LedgerStore } from '../ledger/index.js'
+import type { LedgerLink, LedgerStore } from '../ledger/index.js'
 import {
   createNetwork,
   DEFAULT_LIMITS as DEFAULT_NETWORK_LIMITS,
   type Network,
   type PeerInfo
 } from '../network/index.js'
-import { StateStore, type SyncProgress } from '../state/index.js'
+import type { StateStore, SyncProgress } from '../state/index.js'
 import { DEFAULT_USER_LIMITS, PendingInputs, UserServer } from '../users/index.js'
 import { VERSION } from '../version.js'
 import { CatchUp } from './catch-up.js'
 import { ConsensusDriver } from './consensus-driver.js'
+import { type Disk, openDisk } from './disk.js'
 import { NodeError } from './errors.js'
 import { Executor, type Settlement } from './executor.js'
-import { createGenesis, describeNetwork, findGenesisDifference } from './genesis.js'
-import { Journal, openJournalFile } from './journal.js'
+import { describeNetwork } from './genesis.js'
 import { NplBridge } from './npl-bridge.js'
 import { ProposalPool } from './proposal-pool.js'
 import { fetchOutputs, ProposalFetcher, SERVICES, serve } from './services.js'
@@ -75,9 +69,7 @@ export class HotPocketNode {
   readonly #closers: { name: string; close: () => Promise<unknown> }[] = []
   #pool!: ProposalPool
   #npl!: NplBridge
-  #journal!: Journal
-  #journalRecords: Awaited<ReturnType<typeof Journal.open>>['records'] = []
-  #isJournalLost = false
+  #disk!: Disk
   #resolveStopped!: (error: Error | null) => void
   #stop: Promise<void> | null = null
 
@@ -141,78 +133,13 @@ export class HotPocketNode {
 
   async #openDisk(): Promise<void> {
     const { config, log } = this
-    const paths = contractPaths(config.dir)
-    const lock: NodeLock = await acquireNodeLock(config.dir)
-    this.#lock = lock
-    this.#onStop('lock', () => lock.release())
-    this.ledgers = await LedgerStore.open(paths.ledgers, {
-      log: log.child({ part: 'ledger' }),
-      history: config.history
-    })
-    this.#onStop('ledger store', () => this.ledgers.close())
-    this.runner = new ContractRunner({
-      dir: config.dir,
-      binary: config.contract.binary,
-      args: config.contract.args,
-      publicKey: this.publicKey,
-      logDir: paths.log,
-      limits: this.#contractLimits(config.consensus),
-      secretPaths: [paths.cfg],
-      log: log.child({ part: 'contract' })
-    })
-    await this.runner.start()
-    this.state = await StateStore.open({
-      stateDir: paths.state,
-      metaDir: paths.snapshot,
-      log: log.child({ part: 'state' })
-    })
-    this.#onStop('state store', () => this.state.close())
-    await this.#openGenesis()
-    const { journal, records, isNew } = await Journal.open(
-      await openJournalFile(paths.journal),
-      this.networkId,
-      this.publicKey
-    )
-    this.#journal = journal
-    this.#journalRecords = records
-    this.#isJournalLost = isNew && this.ledgers.tip().seq > 0
-    this.#onStop('journal', () => journal.close())
-  }
-
-  #lock!: NodeLock
-
-  /** The genesis of the ledgers that are here, else a new one from hp.cfg and the state directory. */
-  async #openGenesis(): Promise<void> {
-    const { contractId, consensus } = this.config
-    const stored = this.ledgers.getGenesis()
-    if (stored === null) {
-      const { root } = await this.state.scan()
-      await this.state.commit(root)
-      this.genesis = createGenesis(contractId, consensus, root)
-      await this.ledgers.putGenesis(this.genesis)
-    } else {
-      this.genesis = stored
-      const difference = findGenesisDifference(stored, contractId, consensus)
-      if (difference !== null) {
-        this.log.warn(
-          `${difference} in hp.cfg is not what this network began with: the network's own holds; to begin another network, move hist/ away`
-        )
-      }
-    }
-    this.networkId = networkIdOf(this.genesis)
-    this.runner.setLimits(this.#contractLimits(this.genesis.config))
-  }
-
-  #contractLimits(consensus: ConsensusConfig): typeof DEFAULT_CONTRACT_LIMITS {
-    const { execTimeoutMs, userOutputBytes, ledgerOutputBytes, nplBytes } = consensus
-    return {
-      ...DEFAULT_CONTRACT_LIMITS,
-      ...this.config.contract.limits,
-      execTimeoutMs,
-      userOutputBytes,
-      ledgerOutputBytes,
-      nplBytes
-    }
+    const disk = await openDisk(config, log, (name, close) => this.#onStop(name, close))
+    this.ledgers = disk.ledgers
+    this.state = disk.state
+    this.runner = disk.runner
+    this.genesis = disk.genesis
+    this.networkId = disk.networkId
+    this.#disk = disk
   }
 
   // Network and consensus
@@ -289,9 +216,9 @@ export class HotPocketNode {
       signer: this.#signer,
       config: this.genesis.config,
       tip: tipOf(tip),
-      journal: this.#journal,
-      records: this.#journalRecords,
-      isJournalLost: this.#isJournalLost,
+      journal: this.#disk.journal,
+      records: this.#disk.journalRecords,
+      isJournalLost: this.#disk.isJournalLost,
       pool: this.#pool,
       log: this.log.child({ part: 'consensus' }),
       now: Date.now,
@@ -308,7 +235,7 @@ export class HotPocketNode {
       onBehind: (seq, from) => this.catchUp.hear(seq - 1, from),
       onFatal: (error) => this.#fail(error)
     })
-    this.#journalRecords = []
+    this.#disk.journalRecords = []
     this.#onStop('consensus', () => this.driver.stop())
   }
 
@@ -462,7 +389,7 @@ export class HotPocketNode {
       dir: this.config.dir,
       source,
       log: this.log.child({ part: 'admin' }),
-      lock: this.#lock
+      lock: this.#disk.lock
     })
     this.#onStop('admin server', () => server.stop())
   }

@@ -13,7 +13,7 @@ import type { Hash, PublicKey } from '../consensus/types.js'
 import type { NplMessage, ReceivedNplMessage } from '../contract/index.js'
 import type { Signer } from '../crypto/index.js'
 import { TokenBucket } from '../network/index.js'
-import type { GossipVerdict } from './consensus-driver.js'
+import type { GossipVerdict } from './gossip-intake.js'
 
 export interface NplBridgeOptions {
   networkId: Hash

@@ -1,0 +1,106 @@
+import type { Logger } from 'pino'
+import { acquireNodeLock, type NodeLock } from '../admin/index.js'
+import { networkIdOf } from '../codec/index.js'
+import { contractPaths, type NodeConfig } from '../config/index.js'
+import type { ConsensusConfig, Genesis, Hash } from '../consensus/types.js'
+import { type ContractLimits, ContractRunner, DEFAULT_LIMITS } from '../contract/index.js'
+import { LedgerStore } from '../ledger/index.js'
+import { StateStore } from '../state/index.js'
+import { createGenesis, findGenesisDifference } from './genesis.js'
+import { Journal, type JournalRecord, openJournalFile } from './journal.js'
+
+/** What a node has on disk, open. */
+export interface Disk {
+  lock: NodeLock
+  ledgers: LedgerStore
+  state: StateStore
+  runner: ContractRunner
+  genesis: Genesis
+  networkId: Hash
+  journal: Journal
+  /** What the journal held. */
+  journalRecords: JournalRecord[]
+  /** There are ledgers but no journal. */
+  isJournalLost: boolean
+}
+
+/**
+ * Opens what lies in a contract directory, the lock first: nobody else may touch it.
+ *
+ * @param onStop takes how to close each part; to be called in the opposite order, also when this rejects
+ */
+export async function openDisk(
+  config: NodeConfig,
+  log: Logger,
+  onStop: (name: string, close: () => Promise<unknown>) => void
+): Promise<Disk> {
+  const paths = contractPaths(config.dir)
+  const lock = await acquireNodeLock(config.dir)
+  onStop('lock', () => lock.release())
+  const ledgers = await LedgerStore.open(paths.ledgers, { log: log.child({ part: 'ledger' }), history: config.history })
+  onStop('ledger store', () => ledgers.close())
+  const runner = createRunner(config, log)
+  // A contract that a killed node has left behind must not write into the state any more.
+  await runner.start()
+  const state = await StateStore.open({
+    stateDir: paths.state,
+    metaDir: paths.snapshot,
+    log: log.child({ part: 'state' })
+  })
+  onStop('state store', () => state.close())
+  const genesis = await openGenesis(config, ledgers, state, log)
+  runner.setLimits(contractLimits(config, genesis.config))
+  const networkId = networkIdOf(genesis)
+  const file = await openJournalFile(paths.journal)
+  const { journal, records, isNew } = await Journal.open(file, networkId, config.keys.publicKey)
+  onStop('journal', () => journal.close())
+  const isJournalLost = isNew && ledgers.tip().seq > 0
+  return { lock, ledgers, state, runner, genesis, networkId, journal, journalRecords: records, isJournalLost }
+}
+
+function createRunner(config: NodeConfig, log: Logger): ContractRunner {
+  const paths = contractPaths(config.dir)
+  return new ContractRunner({
+    dir: config.dir,
+    binary: config.contract.binary,
+    args: config.contract.args,
+    publicKey: config.keys.publicKey,
+    logDir: paths.log,
+    limits: contractLimits(config, config.consensus),
+    secretPaths: [paths.cfg],
+    log: log.child({ part: 'contract' })
+  })
+}
+
+/** The agreed limits, and those that each node sets for itself. */
+function contractLimits(config: NodeConfig, agreed: ConsensusConfig): ContractLimits {
+  const { execTimeoutMs, userOutputBytes, ledgerOutputBytes, nplBytes } = agreed
+  return {
+    ...DEFAULT_LIMITS,
+    ...config.contract.limits,
+    execTimeoutMs,
+    userOutputBytes,
+    ledgerOutputBytes,
+    nplBytes
+  }
+}
+
+/** The genesis of the ledgers that are here, else a new one from hp.cfg and the state directory. */
+async function openGenesis(config: NodeConfig, ledgers: LedgerStore, state: StateStore, log: Logger): Promise<Genesis> {
+  const { contractId, consensus } = config
+  const stored = ledgers.getGenesis()
+  if (stored === null) {
+    const { root } = await state.scan()
+    await state.commit(root)
+    const genesis = createGenesis(contractId, consensus, root)
+    await ledgers.putGenesis(genesis)
+    return genesis
+  }
+  const difference = findGenesisDifference(stored, contractId, consensus)
+  if (difference !== null) {
+    log.warn(
+      `${difference} in hp.cfg is not what this network began with: the network's own holds; to begin another network, move hist/ away`
+    )
+  }
+  return stored
+}
