@@ -45,6 +45,7 @@ if (!(seconds > 0) || counts.some((count) => !Number.isInteger(count) || count <
   process.exit(2)
 }
 
+const WARM_UP_INPUTS = 300
 const SETTINGS = { roundtime: 1000, minroundtime: 0, pubmaxsize: 8 * 1024 * 1024 }
 
 async function benchNetwork(nodes: number, crowd: boolean): Promise<Row> {
@@ -53,7 +54,8 @@ async function benchNetwork(nodes: number, crowd: boolean): Promise<Row> {
     const idle = await measureIdle(network, seconds)
     const [user] = await connectUsers(network, 1)
     if (user === undefined) throw new Error('no user could connect')
-    await measureLatency(user, 20)
+    // Until the code of the nodes is compiled and the caches are warm.
+    await measureLatency(user, WARM_UP_INPUTS)
     const latency = await measureLatency(user, 200)
     const largeMs = { mib1: await measureLarge(user, 2 ** 20), mib4: await measureLarge(user, 2 ** 22) }
     let latencyCrowded: Latency | null = null

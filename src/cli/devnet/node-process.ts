@@ -9,6 +9,8 @@ import { RotatingFile } from '../rotating-file.js'
 
 /** Sets the size of the thread pool before anything else. */
 const PROGRAM = fileURLToPath(new URL('../bin.cjs', import.meta.url))
+/** All nodes share this machine's cores: the garbage collector's helper threads of one would slow the others down. */
+const NODE_FLAGS = ['--single-threaded-gc']
 const TAIL_LINES = 12
 const TAIL_BYTES = 16 * 1024
 const POLL_MS = 50
@@ -31,7 +33,7 @@ export class NodeProcess {
     this.#log = new RotatingFile(this.logPath)
     // In a process group of its own, so that Ctrl-C in the terminal reaches the nodes through us alone, once and in
     // order. The channel tells the node when we are gone, however we went.
-    this.#child = spawn(process.execPath, [PROGRAM, 'run', dir], {
+    this.#child = spawn(process.execPath, [...NODE_FLAGS, PROGRAM, 'run', dir], {
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe', 'ipc']
     })
