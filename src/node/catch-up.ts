@@ -1,3 +1,4 @@
+import { pipe } from 'it-pipe'
 import type { Logger } from 'pino'
 import { CodecError, decodeLedgerRecord } from '../codec/index.js'
 import * as pb from '../codec/pb/sync.js'
@@ -125,24 +126,30 @@ export class CatchUp {
     const { fetch, log, onBadLedger, tip } = this.#options
     const request = pb.LedgersRequest.encode({ from, count: LEDGERS_PER_REQUEST })
     const before = tip()
-    let records = 0
-    let whole = false
+    const taken = { count: 0 }
+    const adopted = (): number => (taken.count === 0 ? 0 : tip() - before)
     try {
       const timeouts = { firstByteMs: FIRST_BYTE_TIMEOUT_MS, totalMs: ANSWER_TIMEOUT_MS }
-      for await (const record of fetch(peer, request, timeouts, this.#stopping.signal)) {
-        const problem = await this.#take(record)
-        if (problem !== null) {
-          onBadLedger(peer, problem)
-          return { adopted: 0, whole: false }
-        }
-        records += 1
-        if (records >= LEDGERS_PER_REQUEST) break
-      }
-      whole = records > 0
+      const records = fetch(peer, request, timeouts, this.#stopping.signal)
+      const problem = await pipe(records, (source) => this.#takeAll(source, taken))
+      if (problem === null) return { adopted: adopted(), whole: taken.count > 0 }
+      onBadLedger(peer, problem)
+      return { adopted: 0, whole: false }
     } catch (error) {
       log.debug(`ledgers from ${from} on could not be fetched from ${peer}: ${(error as Error).message}`)
+      return { adopted: adopted(), whole: false }
     }
-    return { adopted: records === 0 ? 0 : tip() - before, whole }
+  }
+
+  /** @returns why a record is not the next ledger, or null when all are in place */
+  async #takeAll(records: AsyncIterable<Uint8Array>, taken: { count: number }): Promise<string | null> {
+    for await (const record of records) {
+      const problem = await this.#take(record)
+      if (problem !== null) return problem
+      taken.count += 1
+      if (taken.count >= LEDGERS_PER_REQUEST) break
+    }
+    return null
   }
 
   /** @returns why the record is not the next ledger, or null */
