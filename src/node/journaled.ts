@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import {
+  asBytes,
   bytesToHex,
   decodeProposalMessage,
   decodeProposalPayload,
@@ -43,7 +44,7 @@ export function addLock(
     const message = pool.whole(hash)
     if (inJournal.has(hash) || message === undefined) continue
     inJournal.add(hash)
-    journal.add({ content: asArrayBuffer(encodeProposalMessage(message)) })
+    journal.add({ content: asBytes(encodeProposalMessage(message)) })
   }
   journal.add({
     lock: {
@@ -51,13 +52,9 @@ export function addLock(
       attempt: lock.attempt,
       hash: hexToBytes(lock.ledger.hash, HASH_BYTES),
       proposals: proposals.map((hash) => hexToBytes(hash, HASH_BYTES)),
-      prevotes: asArrayBuffer(encodeVoteSet(lock.prevotes, unl))
+      prevotes: asBytes(encodeVoteSet(lock.prevotes, unl))
     }
   })
-}
-
-export function asArrayBuffer(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  return bytes as Uint8Array<ArrayBuffer>
 }
 
 /**
