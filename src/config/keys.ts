@@ -8,6 +8,9 @@ import {
   type KeySpec,
   peersKey,
   portKey,
+  publicKeysKey,
+  stunKey,
+  switchKey,
   textKey,
   unlKey,
   versionKey,
@@ -144,6 +147,60 @@ const nodeKeys = {
     unit: 'a number of connections',
     doc: 'Connections to peers in all.'
   }),
+  peermaxaddrconns: integerKey({
+    min: 1,
+    max: 65_536,
+    fallback: 128,
+    unit: 'a number of connections',
+    doc: 'Connections of peers from one IP address.'
+  }),
+  peermaxpending: integerKey({
+    min: 1,
+    max: 65_536,
+    fallback: 64,
+    unit: 'a number of connections',
+    doc: 'Connections of peers that have not finished their handshake yet.'
+  }),
+  restrict: switchKey({
+    fallback: false,
+    doc: 'Whether only validators and the nodes in `observers` may connect.'
+  }),
+  observers: publicKeysKey({
+    max: 1024,
+    doc: 'Public keys of nodes outside the UNL that may connect where `restrict` is true.'
+  }),
+  reachability: wordKey({
+    words: ['auto', 'public', 'private'],
+    fallback: 'auto',
+    doc: 'Whether other nodes can dial this one: `auto` finds out by asking peers to dial; `private` keeps to relays.'
+  }),
+  relay: wordKey({
+    words: ['auto', 'on', 'off'],
+    fallback: 'auto',
+    doc: 'Whether this node passes on connections of nodes that cannot be dialled; `auto` does once this one can be.'
+  }),
+  relays: peersKey({
+    max: 64,
+    doc: 'Nodes to be reached through while this one cannot be dialled; empty for any connected ones that offer it.'
+  }),
+  relaycount: integerKey({
+    min: 0,
+    max: 8,
+    fallback: 3,
+    unit: 'a number of relays',
+    doc: 'Relays to be reached through at one time while this node cannot be dialled; 0 for none.'
+  }),
+  upnp: wordKey({
+    words: ['auto', 'on', 'off'],
+    fallback: 'auto',
+    doc: 'Whether to ask the router (UPnP, NAT-PMP) to forward the ports for peers; `auto` asks where this node cannot be dialled.'
+  }),
+  mdns: switchKey({ fallback: false, doc: 'Whether to look for nodes of the network on the local network (mDNS).' }),
+  webrtc: switchKey({
+    fallback: false,
+    doc: 'Whether to connect nodes behind two NATs by WebRTC; needs the package `@libp2p/webrtc`.'
+  }),
+  stun: stunKey({ max: 16, doc: 'STUN servers, `host:port`, for WebRTC and for telling the kind of NAT.' }),
   history: historyKey({ doc: 'Ledgers to keep: `full`, or how many of the newest.' }),
   loglevel: wordKey({ words: LOG_LEVELS, fallback: 'info', doc: 'Least severity of what is logged.' }),
   pubcert: textKey({

@@ -153,7 +153,19 @@ function normalise(raw: RawConfig, dir: string, warnings: string[]): NodeConfig 
       tcpPort: raw.tcpport,
       peers: raw.peers,
       announce: raw.announce,
-      maxConnections: raw.peermaxconns
+      maxConnections: raw.peermaxconns,
+      maxConnectionsPerAddress: raw.peermaxaddrconns,
+      maxPendingConnections: raw.peermaxpending,
+      restrict: raw.restrict,
+      observers: raw.observers,
+      reachability: raw.reachability,
+      relay: raw.relay,
+      relays: raw.relays,
+      relayCount: raw.relaycount,
+      upnp: raw.upnp,
+      mdns: raw.mdns,
+      webrtc: raw.webrtc,
+      stun: raw.stun
     },
     users: usersOf(raw, dir),
     contract: {

@@ -125,6 +125,37 @@ export function wordKey<T extends string>(
   })
 }
 
+/** true or false, as such or as a text. */
+export function switchKey(wording: Wording & { fallback: boolean }): KeySpec<boolean> {
+  return spec<boolean>(wording, { enum: [true, false, 'true', 'false'] }, wording.fallback, (value) => {
+    if (value === true || value === 'true') return true
+    if (value === false || value === 'false') return false
+    throw wrong('true or false', value)
+  })
+}
+
+/** Public keys of nodes; sorted and distinct in the result. */
+export function publicKeysKey(wording: Wording & { max: number }): KeySpec<string[]> {
+  const items = { type: 'string', pattern: '^[0-9a-fA-F]{64}$' }
+  return spec<string[]>(wording, { type: 'array', maxItems: wording.max, items }, [], (value) =>
+    [...new Set(readList(value, wording.max, 'public keys', (item) => readHex(item, 64, false)))].sort()
+  )
+}
+
+/** STUN servers: `host:port`, with or without the `stun:` before it. */
+export function stunKey(wording: Wording & { max: number }): KeySpec<string[]> {
+  const json = { type: 'array', maxItems: wording.max, items: { type: 'string', minLength: 3, maxLength: 260 } }
+  return spec<string[]>(wording, json, [], (value) => [
+    ...new Set(
+      readList(value, wording.max, 'STUN servers', (item) => {
+        const text = typeof item === 'string' ? item.replace(/^stun:/, '') : ''
+        if (peerToMultiaddr(text) === null) throw wrong('a STUN server such as "stun.example.org:3478"', item)
+        return text
+      })
+    )
+  ])
+}
+
 /** The version of the file format: "0.1", or the number 0.1. */
 export function versionKey(wording: Wording): KeySpec<'0.1'> {
   return spec<'0.1'>(wording, { enum: ['0.1', 0.1] }, '0.1', (value) => {
@@ -250,7 +281,7 @@ export function peerToMultiaddr(text: string): string | null {
 }
 
 /** The protocols of an address that a node can dial (protocols/network.md). */
-const DIALLED = /^(ip4|ip6|dns|dns4|dns6)\/tcp(\/(ws|wss|tls\/ws))?(\/p2p)?$/
+const DIALLED = /^((ip4|ip6|dns|dns4|dns6)\/tcp(\/(ws|wss|tls\/ws))?|dnsaddr)(\/p2p|\/p2p\/p2p-circuit(\/p2p)?)?$/
 
 const ADDRESS_EXAMPLE = '"/ip4/10.0.0.2/tcp/22860/ws" or "10.0.0.2:22860"'
 
@@ -267,7 +298,7 @@ function readPeerAddress(value: unknown): string {
   const names = address.getComponents().map((part) => part.name)
   if (!DIALLED.test(names.join('/'))) {
     throw new WrongValue(
-      `must be /ip4, /ip6 or /dns with a host, /tcp with a port, then /ws, /wss or nothing; it is ${showValue(value)}`
+      `must be /ip4, /ip6 or /dns with a host, /tcp with a port, then /ws, /wss or nothing, or /dnsaddr with a name; it is ${showValue(value)}`
     )
   }
   return address.toString()

@@ -16,6 +16,24 @@ export interface NetworkConfig {
   announce: string[]
   /** Connections to peers in all. */
   maxConnections: number
+  maxConnectionsPerAddress: number
+  /** Connections that have not finished their handshake yet. */
+  maxPendingConnections: number
+  /** Only validators and `observers` may connect. */
+  restrict: boolean
+  observers: string[]
+  /** Whether others can dial this node; 'auto' finds out. */
+  reachability: 'auto' | 'public' | 'private'
+  /** Whether this node serves others as relay. */
+  relay: 'auto' | 'on' | 'off'
+  /** Multiaddrs of relays to be reached through; empty for any connected ones. */
+  relays: string[]
+  relayCount: number
+  upnp: 'auto' | 'on' | 'off'
+  mdns: boolean
+  webrtc: boolean
+  /** host:port */
+  stun: string[]
 }
 
 /** The part of the limits of the users' server that hp.cfg sets. */
