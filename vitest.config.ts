@@ -14,6 +14,17 @@ export default defineConfig({
           testTimeout: 180_000,
           hookTimeout: 90_000
         }
+      },
+      {
+        // Real nodes in network namespaces; skipped with a word where they cannot be made.
+        test: {
+          name: 'netns',
+          include: ['test/netns/**/*.test.ts'],
+          maxWorkers: 1,
+          sequence: { groupOrder: 2 },
+          testTimeout: 240_000,
+          hookTimeout: 90_000
+        }
       }
     ]
   }

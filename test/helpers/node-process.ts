@@ -32,12 +32,16 @@ export class NodeProcess {
   #child: ChildProcess | null = null
   #exited: Promise<string> = Promise.resolve('never started')
 
-  /** @param dir its contract directory */
+  /**
+   * @param dir its contract directory
+   * @param launcher a program with arguments that starts what follows in its own place, such as `ip netns exec NAME`
+   */
   constructor(
     readonly dir: string,
     readonly publicKey: string,
     readonly userUrl: string,
-    readonly ports: { pubport: number; peerport: number; tcpport: number }
+    readonly ports: { pubport: number; peerport: number; tcpport: number },
+    private readonly launcher: string[] = []
   ) {
     this.logPath = join(dir, 'log', 'node.log')
   }
@@ -60,8 +64,9 @@ export class NodeProcess {
     await mkdir(join(this.dir, 'log'), { recursive: true })
     const log = openSync(this.logPath, 'a')
     const level = process.env.HP_P2P_LOGLEVEL
-    const args = [MAIN, 'run', this.dir, ...(level === undefined ? [] : ['--loglevel', level])]
-    const child = spawn(process.execPath, args, {
+    const node = [process.execPath, MAIN, 'run', this.dir, ...(level === undefined ? [] : ['--loglevel', level])]
+    const [program, ...args] = [...this.launcher, ...node] as [string, ...string[]]
+    const child = spawn(program, args, {
       stdio: ['ignore', log, log, 'ipc'],
       env: { UV_THREADPOOL_SIZE: '16', ...process.env }
     })
