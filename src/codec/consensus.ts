@@ -47,14 +47,26 @@ export interface CandidateMessage {
   prevotes: VoteSet | null
 }
 
+/** A candidate whose UNL need not be known yet. */
+export interface ParsedCandidate {
+  signed: Signed
+  /** @throws CodecError when a signer's index is outside `unl` */
+  prevotes: ((unl: readonly PublicKey[]) => VoteSet) | null
+}
+
+/** A message as it is decoded. */
+export type ParsedMessage =
+  | Exclude<ConsensusMessage, { type: 'candidate' }>
+  | { type: 'candidate'; candidate: ParsedCandidate }
+
 export type ConsensusMessage =
   | { type: 'proposal'; proposal: ProposalMessage }
   | { type: 'vote'; vote: VoteMessage }
   | { type: 'candidate'; candidate: CandidateMessage }
   | { type: 'evidence'; first: Signed; second: Signed }
 
-/** @param unl sorted; gives the index of each signer of a candidate's prevotes */
-export function encodeConsensusMessage(message: ConsensusMessage, unl: readonly PublicKey[]): Uint8Array {
+/** @param unl sorted; gives the index of each signer of a candidate's prevotes, and matters to nothing else */
+export function encodeConsensusMessage(message: ConsensusMessage, unl: readonly PublicKey[] = []): Uint8Array {
   return pb.ConsensusMessage.encode(toPbMessage(message, unl))
 }
 
@@ -83,20 +95,20 @@ function toPbMessage(message: ConsensusMessage, unl: readonly PublicKey[]): Part
  *
  * @throws CodecError
  */
-export function decodeConsensusMessage(
-  bytes: Uint8Array,
-  unl: readonly PublicKey[],
-  maxBytes: number
-): ConsensusMessage {
+export function decodeConsensusMessage(bytes: Uint8Array, maxBytes: number): ParsedMessage {
   const message = decodeCanonical(pb.ConsensusMessage, bytes, { maxBytes, name: 'consensus message' })
   const { proposal, vote, candidate, evidence } = message
   if (proposal !== undefined) return { type: 'proposal', proposal: fromPbProposal(proposal) }
   if (vote !== undefined) {
-    const proposals = hashList(vote.proposals, unl.length, 'vote')
+    const proposals = hashList(vote.proposals, LIMITS.validators, 'vote')
     return { type: 'vote', vote: { signed: fromPbSigned(vote.signed, 'vote'), proposals } }
   }
   if (candidate !== undefined) {
-    const prevotes = candidate.prevotes === undefined ? null : fromPbVoteSet(candidate.prevotes, unl)
+    const set = candidate.prevotes
+    if (set !== undefined && set.signatures.length > LIMITS.validators) {
+      throw new CodecError('too-large', 'candidate: more prevotes than a UNL may have validators')
+    }
+    const prevotes = set === undefined ? null : (unl: readonly PublicKey[]) => fromPbVoteSet(set, unl)
     return { type: 'candidate', candidate: { signed: fromPbSigned(candidate.signed, 'candidate'), prevotes } }
   }
   if (evidence !== undefined) {
@@ -168,7 +180,8 @@ function toPbProposal({ signed, parts }: ProposalMessage): pb.ProposalMessage {
 }
 
 function fromPbProposal(message: pb.ProposalMessage): ProposalMessage {
-  if (message.parts.length > 2) throw new CodecError('too-large', 'proposal message: more than two parts')
+  const max = 2 + PROPOSAL_LIMITS.forwards
+  if (message.parts.length > max) throw new CodecError('too-large', `proposal message: more than ${max} parts`)
   return { signed: fromPbSigned(message.signed, 'proposal message'), parts: message.parts }
 }
 

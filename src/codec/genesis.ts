@@ -1,4 +1,4 @@
-import type { ConsensusConfig, Genesis } from '../consensus/types.js'
+import type { ConfigNumber, ConsensusConfig, Genesis } from '../consensus/types.js'
 import {
   bytesToHex,
   CodecError,
@@ -10,7 +10,7 @@ import {
   hexToBytes,
   KEY_BYTES
 } from './canonical.js'
-import { CONFIG_RANGES, type ConfigNumber, LIMITS } from './limits.js'
+import { CONFIG_RANGES, LIMITS } from './limits.js'
 import * as pb from './pb/ledger.js'
 
 /** Version of the genesis, and with it of every rule that members of a network must share. */

@@ -1,4 +1,13 @@
-import type { ConsensusConfig, Genesis, Hash, Ledger, LedgerHeader, PublicKey, UserOutput } from '../consensus/types.js'
+import type {
+  ConsensusConfig,
+  Genesis,
+  Hash,
+  Ledger,
+  LedgerHeader,
+  LedgerInput,
+  PublicKey,
+  UserOutput
+} from '../consensus/types.js'
 import { blake3, taggedHash } from '../crypto/index.js'
 import { HASH_BYTES, hexToBytes, KEY_BYTES } from './canonical.js'
 import { encodeConsensusConfig, encodeGenesis } from './genesis.js'
@@ -54,14 +63,22 @@ export function contentHashOf(content: Uint8Array): Uint8Array {
   return hash
 }
 
-/** Hash of the inputs in the order given: user key, id and hash of the content of each. @throws CodecError */
-export function inputsHashOf(inputs: readonly { user: PublicKey; id: Hash; content: Uint8Array }[]): Hash {
-  const parts = inputs.flatMap(({ user, id, content }) => [
+/** Hash of the inputs in the order given: user key, id, hash of the content and untilSeq of each. @throws CodecError */
+export function inputsHashOf(inputs: readonly LedgerInput[]): Hash {
+  const parts = inputs.flatMap(({ user, id, content, untilSeq }) => [
     hexToBytes(user, KEY_BYTES, 'user key'),
     hexToBytes(id, HASH_BYTES, 'input id'),
-    contentHashOf(content)
+    contentHashOf(content),
+    uint64Bytes(untilSeq)
   ])
   return taggedHash(HASH_DOMAINS.inputs, Buffer.concat(parts))
+}
+
+/** Eight bytes, big-endian. */
+function uint64Bytes(value: number): Uint8Array {
+  const bytes = Buffer.alloc(8)
+  bytes.writeBigUInt64BE(BigInt(value))
+  return bytes
 }
 
 /** Hash of the outputs in the order of the user keys; users without output do not count. @throws CodecError */
@@ -96,5 +113,5 @@ export function genesisLedger(genesis: Genesis): Ledger {
     support: 0,
     proposals: []
   }
-  return { header, hash: ledgerHashOf(header), users: [], inputs: [] }
+  return { header, hash: ledgerHashOf(header), users: [], inputs: [], config: null }
 }

@@ -1,4 +1,4 @@
-import type { ConsensusConfig } from '../consensus/types.js'
+import type { ConfigNumber } from '../consensus/types.js'
 
 const KIB = 1024
 const MIB = 1024 * KIB
@@ -32,7 +32,12 @@ export const LIMITS = {
   /** An encoded output list: the content of all outputs and what frames them. */
   outputListBytes: 68 * MIB,
   /** An encoded vote payload: two hashes and three numbers. */
-  voteBytes: 128
+  voteBytes: 128,
+  /**
+   * A forwarded input can be taken by one of this many ledgers at most. Every member remembers for as long which it has
+   * taken, so it must hold the last ledgers, this many of them, to take part.
+   */
+  forwardLedgers: 64
 } as const
 
 /** Range of one number of the consensus config, with the value that a new network gets. */
@@ -44,7 +49,17 @@ export interface ConfigRange {
   what: string
 }
 
-export type ConfigNumber = Exclude<keyof ConsensusConfig, 'unl'>
+/** The numbers of the config, each with that of its field in ledger.proto. */
+export const CONFIG_NUMBERS: Record<ConfigNumber, number> = {
+  threshold: 2,
+  roundtimeMs: 3,
+  minRoundtimeMs: 4,
+  ledgerInputBytes: 5,
+  userOutputBytes: 6,
+  ledgerOutputBytes: 7,
+  nplBytes: 8,
+  execTimeoutMs: 9
+}
 
 /** Every number of the consensus config: outside its range a config is refused. */
 export const CONFIG_RANGES: Record<ConfigNumber, ConfigRange> = {

@@ -1,10 +1,11 @@
-import type { ExecutionResult, Hash, ProposalUser } from '../consensus/types.js'
+import type { ConfigWish, ExecutionResult, Hash, ProposalUser } from '../consensus/types.js'
 import { taggedHash } from '../crypto/index.js'
 import {
   asBytes,
   bytesToHex,
   CodecError,
   checkAscending,
+  checkInteger,
   checkLength,
   decodeCanonical,
   HASH_BYTES,
@@ -13,7 +14,8 @@ import {
   SIGNATURE_BYTES
 } from './canonical.js'
 import * as pb from './pb/consensus.js'
-import type { Signed } from './signed.js'
+import { fromPbSigned, type Signed, toPbSigned } from './signed.js'
+import { decodeWishes, encodeWishes } from './wishes.js'
 
 export const PROPOSAL_LIMITS = {
   /** Connected users of one node that one proposal may name. */
@@ -24,8 +26,14 @@ export const PROPOSAL_LIMITS = {
   usersBytes: 1024 * 1024,
   /** Encoded input list: content and framing. */
   inputsBytes: 72 * 1024 * 1024,
-  /** Encoded payload: five hashes, a result and numbers. */
-  payloadBytes: 4096,
+  /** Encoded payload: hashes, a result, numbers, wishes, hashes of forward batches. */
+  payloadBytes: 8192,
+  /** Forward batches in one proposal. */
+  forwards: 64,
+  /** One forward batch, encoded and with its signature. */
+  forwardBytes: 9 * 1024 * 1024,
+  /** Inputs of one forward batch. */
+  forwardInputs: 4096,
   /** A proposal with both its parts. */
   messageBytes: 77 * 1024 * 1024,
   nonceBytes: 16
@@ -43,6 +51,9 @@ export interface ProposalPayload {
   usersHash: Hash
   inputsHash: Hash
   result: ExecutionResult
+  wishes: ConfigWish[]
+  /** Hashes of the forward batches that it takes up, each once. */
+  forwards: Hash[]
 }
 
 export interface ProposalListInput {
@@ -83,7 +94,8 @@ export function encodeProposalPayload(payload: ProposalPayload): Uint8Array {
       outputsRoot: hashToBytes(payload.result.outputsRoot),
       configHash: hashToBytes(payload.result.configHash)
     },
-    wishes: []
+    wishes: encodeWishes(payload.wishes),
+    forwards: payload.forwards.map(hashToBytes)
   })
 }
 
@@ -94,7 +106,14 @@ export function decodeProposalPayload(payload: Uint8Array): ProposalPayload {
   const { result } = message
   if (result === undefined) throw new CodecError('malformed', 'proposal: there is no result')
   if (result.status > 1) throw new CodecError('out-of-range', `proposal: result status ${result.status} is not known`)
-  if (message.wishes.length > 0) throw new CodecError('out-of-range', 'proposal: wishes are not known')
+  if (message.forwards.length > PROPOSAL_LIMITS.forwards) {
+    const count = message.forwards.length
+    throw new CodecError('too-large', `proposal: ${count} forward batches, at most ${PROPOSAL_LIMITS.forwards}`)
+  }
+  const forwards = message.forwards.map((hash) => hashOf(hash, 'proposal: forward batch'))
+  if (new Set(forwards).size !== forwards.length) {
+    throw new CodecError('out-of-range', 'proposal: a forward batch is named twice')
+  }
   return {
     networkId: hashOf(message.networkId, name),
     seq: message.seq,
@@ -107,19 +126,23 @@ export function decodeProposalPayload(payload: Uint8Array): ProposalPayload {
       stateRoot: hashOf(result.stateRoot, name),
       outputsRoot: hashOf(result.outputsRoot, name),
       configHash: hashOf(result.configHash, name)
-    }
+    },
+    wishes: decodeWishes(message.wishes),
+    forwards
   }
 }
 
 export function encodeUserList(users: ProposalUser[]): Uint8Array {
-  return pb.UserList.encode({
-    users: users.map(({ key, proof }) => ({
-      key: hexToBytes(key, KEY_BYTES, 'user key'),
-      expiryMs: proof.expiryMs,
-      nonce: asBytes(proof.nonce),
-      signature: asBytes(proof.signature)
-    }))
-  })
+  return pb.UserList.encode({ users: users.map(userToPb) })
+}
+
+function userToPb({ key, proof }: ProposalUser): pb.UserEntry {
+  return {
+    key: hexToBytes(key, KEY_BYTES, 'user key'),
+    expiryMs: proof.expiryMs,
+    nonce: asBytes(proof.nonce),
+    signature: asBytes(proof.signature)
+  }
 }
 
 /** Users ascending by key, with proofs of the right form; the proofs themselves are not checked here. @throws CodecError */
@@ -129,23 +152,29 @@ export function decodeUserList(part: Uint8Array): ProposalUser[] {
     name: 'user list',
     limits: { users: PROPOSAL_LIMITS.users }
   })
+  return usersFromPb(users, 'user list')
+}
+
+function usersFromPb(users: readonly pb.UserEntry[], name: string): ProposalUser[] {
   const list = users.map((user) => {
-    checkLength(user.nonce, PROPOSAL_LIMITS.nonceBytes, 'user list: nonce')
-    checkLength(user.signature, SIGNATURE_BYTES, 'user list: signature')
+    checkLength(user.nonce, PROPOSAL_LIMITS.nonceBytes, `${name}: nonce`)
+    checkLength(user.signature, SIGNATURE_BYTES, `${name}: signature`)
     const proof = { expiryMs: user.expiryMs, nonce: user.nonce, signature: user.signature }
-    return { key: bytesToHex(user.key, KEY_BYTES, 'user list: key'), proof }
+    return { key: bytesToHex(user.key, KEY_BYTES, `${name}: key`), proof }
   })
   checkAscending(
     list.map((user) => user.key),
-    'user list'
+    name
   )
   return list
 }
 
 export function encodeInputList(inputs: ProposalListInput[]): Uint8Array {
-  return pb.InputList.encode({
-    inputs: inputs.map(({ user, ordinal, content }) => ({ user, ordinal, content: asBytes(content) }))
-  })
+  return pb.InputList.encode({ inputs: inputs.map(inputToPb) })
+}
+
+function inputToPb({ user, ordinal, content }: ProposalListInput): pb.UserInput {
+  return { user, ordinal, content: asBytes(content) }
 }
 
 /** @throws CodecError */
@@ -155,8 +184,56 @@ export function decodeInputList(part: Uint8Array, userCount: number): ProposalLi
     name: 'input list',
     limits: { inputs: PROPOSAL_LIMITS.inputs }
   })
-  for (const { user } of inputs) {
-    if (user >= userCount) throw new CodecError('out-of-range', `input list: user ${user} of ${userCount}`)
-  }
+  checkUserIndices(inputs, userCount, 'input list')
   return inputs
+}
+
+function checkUserIndices(inputs: readonly ProposalListInput[], userCount: number, name: string): void {
+  for (const { user } of inputs) {
+    if (user >= userCount) throw new CodecError('out-of-range', `${name}: user ${user} of ${userCount}`)
+  }
+}
+
+/** What an observer signs for its users, so that a validator can put their inputs into its proposals. */
+export interface ForwardBatch {
+  networkId: Hash
+  /** The last ledger that may take it. */
+  untilSeq: number
+  users: ProposalUser[]
+  inputs: ProposalListInput[]
+}
+
+/** @throws CodecError */
+export function encodeForwardBatch(batch: ForwardBatch): Uint8Array {
+  return pb.ForwardBatch.encode({
+    networkId: hashToBytes(batch.networkId),
+    untilSeq: checkInteger(batch.untilSeq, 1, Number.MAX_SAFE_INTEGER, 'forward batch: untilSeq'),
+    users: batch.users.map(userToPb),
+    inputs: batch.inputs.map(inputToPb)
+  })
+}
+
+/** Of the right form; neither the signature around it nor the proofs of its users are checked here. @throws CodecError */
+export function decodeForwardBatch(payload: Uint8Array): ForwardBatch {
+  const name = 'forward batch'
+  const message = decodeCanonical(pb.ForwardBatch, payload, {
+    maxBytes: PROPOSAL_LIMITS.forwardBytes,
+    name,
+    limits: { users: PROPOSAL_LIMITS.users, inputs: PROPOSAL_LIMITS.forwardInputs }
+  })
+  const users = usersFromPb(message.users, name)
+  checkUserIndices(message.inputs, users.length, name)
+  const untilSeq = checkInteger(message.untilSeq, 1, Number.MAX_SAFE_INTEGER, `${name}: untilSeq`)
+  return { networkId: hashOf(message.networkId, name), untilSeq, users, inputs: message.inputs }
+}
+
+/** A forward batch with its signature, as it travels: a part of a proposal, named by `partHashOf`. */
+export function encodeSignedForward(signed: Signed): Uint8Array {
+  return pb.Signed.encode(toPbSigned(signed))
+}
+
+/** @throws CodecError */
+export function decodeSignedForward(part: Uint8Array): Signed {
+  const options = { maxBytes: PROPOSAL_LIMITS.forwardBytes, name: 'forward batch' }
+  return fromPbSigned(decodeCanonical(pb.Signed, part, options), 'forward batch')
 }

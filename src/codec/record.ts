@@ -1,4 +1,4 @@
-import type { Certificate, Ledger, LedgerInput, PublicKey, VoteSignature } from '../consensus/types.js'
+import type { Certificate, ConsensusConfig, Ledger, LedgerInput, PublicKey, VoteSignature } from '../consensus/types.js'
 import {
   asBytes,
   bytesToHex,
@@ -14,6 +14,7 @@ import {
   SIGNATURE_BYTES,
   UINT32_MAX
 } from './canonical.js'
+import { decodeConsensusConfig, encodeConsensusConfig } from './genesis.js'
 import { ledgerHashOfBytes } from './hashes.js'
 import { decodeLedgerHeader, encodeLedgerHeader } from './header.js'
 import { LIMITS } from './limits.js'
@@ -44,6 +45,7 @@ function checkInputs(inputs: readonly LedgerInput[], userIndices: readonly numbe
     seen.add(index)
     last = index
     bytes += input.content.length
+    checkInteger(input.untilSeq, 0, Number.MAX_SAFE_INTEGER, `ledger body: untilSeq of input ${position}`)
   }
   if (new Set(inputs.map(({ id }) => id)).size !== inputs.length) {
     throw new CodecError('out-of-range', 'ledger body: an input is listed twice')
@@ -78,7 +80,8 @@ export function encodeInputsPart(body: LedgerBody): Uint8Array {
   const inputs = body.inputs.map((input, position) => ({
     user: indices[position] as number,
     id: hexToBytes(input.id, HASH_BYTES, 'ledger body: input id'),
-    content: asBytes(input.content)
+    content: asBytes(input.content),
+    untilSeq: input.untilSeq
   }))
   return pb.LedgerBody.encode({ users: [], inputs })
 }
@@ -92,10 +95,11 @@ export function decodeLedgerBody(bytes: Uint8Array): LedgerBody {
   })
   const users = message.users.map((key) => bytesToHex(key, KEY_BYTES, 'ledger body: user key'))
   checkUsers(users)
-  const inputs = message.inputs.map(({ user, id, content }) => ({
+  const inputs = message.inputs.map(({ user, id, content, untilSeq }) => ({
     user: users[user] ?? '',
     id: bytesToHex(id, HASH_BYTES, 'ledger body: input id'),
-    content
+    content,
+    untilSeq
   }))
   const indices = message.inputs.map((input) => input.user)
   checkInputs(inputs, indices, users.length)
@@ -169,6 +173,8 @@ export interface RecordParts {
   header: Uint8Array
   body: Uint8Array
   certificate: pb.Certificate | undefined
+  /** Empty when the ledger does not change the config. */
+  config: Uint8Array
 }
 
 /** Exact bytes of a record from the exact bytes of its parts. */
@@ -176,18 +182,19 @@ export function encodeRecordParts(parts: RecordParts): Uint8Array {
   return pb.LedgerRecord.encode({
     header: asBytes(parts.header),
     body: asBytes(parts.body),
-    certificate: parts.certificate
+    certificate: parts.certificate,
+    config: asBytes(parts.config)
   })
 }
 
 /** The parts, themselves not decoded. @throws CodecError */
 export function decodeRecordParts(bytes: Uint8Array): RecordParts {
-  const { header, body, certificate } = decodeCanonical(pb.LedgerRecord, bytes, {
+  const { header, body, certificate, config } = decodeCanonical(pb.LedgerRecord, bytes, {
     maxBytes: LIMITS.recordBytes,
     name: 'ledger record',
     limits: { certificate: { signatures: LIMITS.validators } }
   })
-  return { header, body, certificate }
+  return { header, body, certificate, config }
 }
 
 /** @throws CodecError */
@@ -195,7 +202,8 @@ export function encodeLedgerRecord(ledger: Ledger, certificate: Certificate, unl
   return encodeRecordParts({
     header: encodeLedgerHeader(ledger.header),
     body: encodeLedgerBody(ledger),
-    certificate: certificateToPb(certificate, unl)
+    certificate: certificateToPb(certificate, unl),
+    config: ledger.config === null ? new Uint8Array(0) : encodeConsensusConfig(ledger.config)
   })
 }
 
@@ -216,7 +224,8 @@ export function parseLedgerRecord(bytes: Uint8Array): ParsedRecord {
   const message = parts.certificate
   if (message === undefined) throw new CodecError('malformed', 'ledger record: it has no certificate')
   const header = decodeLedgerHeader(parts.header)
-  const ledger = { header, hash: ledgerHashOfBytes(parts.header), ...decodeLedgerBody(parts.body) }
+  const config: ConsensusConfig | null = parts.config.length === 0 ? null : decodeConsensusConfig(parts.config)
+  const ledger = { header, hash: ledgerHashOfBytes(parts.header), ...decodeLedgerBody(parts.body), config }
   return { ledger, certificate: (unl) => certificateFromPb(message, unl) }
 }
 

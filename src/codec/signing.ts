@@ -7,7 +7,8 @@ export const SIGNING_DOMAINS = {
   proposal: 'hp-p2p/proposal/1',
   vote: 'hp-p2p/vote/1',
   candidate: 'hp-p2p/candidate/1',
-  npl: 'hp-p2p/npl/1'
+  npl: 'hp-p2p/npl/1',
+  forward: 'hp-p2p/forward/1'
 } as const
 
 export type SigningDomain = (typeof SIGNING_DOMAINS)[keyof typeof SIGNING_DOMAINS]

@@ -1,4 +1,4 @@
-import { type LedgerTip, tipOf } from './close-ledger.js'
+import { type LedgerTip, nextTip } from './close-ledger.js'
 import { Decision } from './decision.js'
 import { EarlyMessages } from './early.js'
 import {
@@ -17,6 +17,7 @@ import type { Candidate, Certificate, ConsensusConfig, Ledger, Proposal, PublicK
 export interface ConsensusOptions {
   /** Own key; a node whose key is not in the UNL follows without a word: an observer. */
   self: PublicKey
+  /** In force for the next ledger. */
   config: ConsensusConfig
   /** The last closed ledger. */
   tip: LedgerTip
@@ -36,10 +37,6 @@ export interface ConsensusOptions {
 export class Consensus {
   readonly #self: PublicKey
   readonly #timeouts: Timeouts
-  readonly #config: ConsensusConfig
-  readonly #unl: PublicKey[]
-  readonly #members: Set<PublicKey>
-  readonly #quorum: number
   /** Own deeds of a seq that is still to come, or being decided, from before a restart. */
   readonly #journaled: Journaled | null
   readonly #pace: Pace
@@ -48,6 +45,11 @@ export class Consensus {
   }
   #effects: ConsensusEffect[] = []
   #tip: LedgerTip
+  /** In force for the ledger being decided, with what follows from it. */
+  #config: ConsensusConfig
+  #unl: readonly PublicKey[] = []
+  #members: ReadonlySet<PublicKey> = new Set()
+  #quorum = 0
   #timers: Timers
   #decision: Decision
   /** Validators whose proposals for the last ledger arrived: they are waited for. */
@@ -59,9 +61,7 @@ export class Consensus {
     this.#self = options.self
     this.#config = options.config
     this.#timeouts = options.timeouts ?? DEFAULT_TIMEOUTS
-    this.#unl = [...options.config.unl].sort()
-    this.#members = new Set(this.#unl)
-    this.#quorum = quorumOf(this.#unl.length, options.config.threshold)
+    this.#adoptConfig(options.config)
     this.#journaled = options.journaled ?? null
     this.#tip = options.tip
     this.#expected = new Set(this.#unl)
@@ -83,6 +83,17 @@ export class Consensus {
   }
   get attempt(): number {
     return this.#decision.attempt
+  }
+  /** In force for the ledger being decided. */
+  get config(): ConsensusConfig {
+    return this.#config
+  }
+  /** Its validators, sorted. */
+  get unl(): readonly PublicKey[] {
+    return this.#unl
+  }
+  get members(): ReadonlySet<PublicKey> {
+    return this.#members
   }
   get quorum(): number {
     return this.#quorum
@@ -207,11 +218,16 @@ export class Consensus {
 
   #close(ledger: Ledger, certificate: Certificate): void {
     this.#emit({ type: 'close', ledger, certificate })
-    this.#tip = tipOf(ledger)
+    this.#tip = nextTip(this.#tip, ledger)
     this.#expected = this.#heard.size > 0 ? this.#heard : this.#expected
+    if (ledger.config !== null) {
+      this.#adoptConfig(ledger.config)
+      // Who has left is not waited for; who has come is, once it is heard.
+      this.#expected = new Set([...this.#expected].filter((validator) => this.#members.has(validator)))
+    }
     this.#heard = new Set()
     this.#timers = new Timers(this.seq, this.#emit)
-    this.#pace.reset(this.#tip.inputCount)
+    this.#pace.reset(this.#tip.inputCount, this.#config)
     this.#pace.setTimers(this.#timers)
     this.#decision = this.#beginDecision()
     const early = this.#early
@@ -219,6 +235,13 @@ export class Consensus {
     for (const proposal of early.proposals()) this.#onProposal(proposal)
     for (const vote of early.votes()) this.#onVote(vote)
     for (const candidate of early.candidates()) this.#onCandidate(candidate)
+  }
+
+  #adoptConfig(config: ConsensusConfig): void {
+    this.#config = config
+    this.#unl = [...config.unl].sort()
+    this.#members = new Set(this.#unl)
+    this.#quorum = quorumOf(this.#unl.length, config.threshold)
   }
 
   #beginDecision(): Decision {

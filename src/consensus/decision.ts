@@ -167,7 +167,8 @@ export class Decision {
       attempt: this.#attempt,
       hash: content.ledger.hash,
       proposals: content.ledger.header.proposals,
-      prevotes: this.#valid?.prevotes ?? null
+      prevotes: this.#valid?.prevotes ?? null,
+      unl: this.#options.unl
     })
   }
 
@@ -273,7 +274,8 @@ export class Decision {
     const lock = kind === 'precommit' && hash !== null ? this.#lock : null
     const content = hash === null ? undefined : this.#proposals.content(hash)
     const proposals = kind === 'prevote' ? (content?.ledger.header.proposals ?? []) : []
-    this.#emit({ type: 'vote', seq: this.#seq, attempt: this.#attempt, kind, hash, proposals, lock })
+    const { unl } = this.#options
+    this.#emit({ type: 'vote', seq: this.#seq, attempt: this.#attempt, kind, hash, proposals, lock, unl })
     this.#timers.set('resend', this.#timeouts.resendMs)
   }
 

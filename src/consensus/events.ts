@@ -54,9 +54,20 @@ export type ConsensusEffect =
       hash: Hash | null
       proposals: Hash[]
       lock: Lock | null
+      /** In force for `seq`, sorted: gives the signers of the lock's prevotes their numbers. */
+      unl: readonly PublicKey[]
     }
   /** Sign and send a candidate, and hand it back as an event. */
-  | { type: 'candidate'; seq: number; attempt: number; hash: Hash; proposals: Hash[]; prevotes: VoteSet | null }
+  | {
+      type: 'candidate'
+      seq: number
+      attempt: number
+      hash: Hash
+      proposals: Hash[]
+      prevotes: VoteSet | null
+      /** In force for `seq`, sorted. */
+      unl: readonly PublicKey[]
+    }
   | { type: 'timer'; timer: Timer; delayMs: number }
   /** Get proposals that others vote on, from those who should have them. */
   | { type: 'fetch'; seq: number; proposals: Hash[]; from: PublicKey[] }

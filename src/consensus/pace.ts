@@ -4,7 +4,7 @@ import type { ConsensusConfig, ExecutionResult } from './types.js'
 
 /** When this node proposes: once the last ledger is executed, at once when somebody waits, else at leisure. */
 export class Pace {
-  readonly #config: ConsensusConfig
+  #config: ConsensusConfig
   /** Of the last ledger; null until it is executed. */
   #result: ExecutionResult | null = null
   #lastInputCount: number
@@ -21,7 +21,8 @@ export class Pace {
   }
 
   /** A ledger is closed: the next seq begins. */
-  reset(lastInputCount: number): void {
+  reset(lastInputCount: number, config: ConsensusConfig): void {
+    this.#config = config
     this.#lastInputCount = lastInputCount
     this.#result = null
     this.#asked = false

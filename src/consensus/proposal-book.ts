@@ -1,6 +1,6 @@
-import { type ClosingConfig, closeLedger, type LedgerTip } from './close-ledger.js'
+import { closeLedger, type LedgerTip } from './close-ledger.js'
 import { quorumOf } from './quorum.js'
-import type { Hash, Ledger, Proposal, PublicKey } from './types.js'
+import type { ConsensusConfig, Hash, Ledger, Proposal, PublicKey } from './types.js'
 
 /** Ledgers built for one seq that are kept at most; a Byzantine validator can name many candidates. */
 const LEDGERS_MAX = 64
@@ -13,7 +13,7 @@ export interface Content {
 /** The proposals of one seq and the ledgers that can be built from them. */
 export class ProposalBook {
   readonly #tip: LedgerTip
-  readonly #config: ClosingConfig
+  readonly #config: ConsensusConfig
   readonly #quorum: number
   readonly #first = new Map<PublicKey, Proposal>()
   readonly #byHash = new Map<Hash, Proposal>()
@@ -22,7 +22,7 @@ export class ProposalBook {
   readonly #contents = new Map<Hash, Content>()
   readonly #built = new Map<string, Hash>()
 
-  constructor(tip: LedgerTip, config: ClosingConfig) {
+  constructor(tip: LedgerTip, config: ConsensusConfig) {
     this.#tip = tip
     this.#config = config
     this.#quorum = quorumOf(config.unl.length, config.threshold)

@@ -29,6 +29,15 @@ export interface ConsensusConfig {
   execTimeoutMs: number
 }
 
+/** The name of a number of the config. */
+export type ConfigNumber = Exclude<keyof ConsensusConfig, 'unl'>
+
+/** A change of the config that the operator of a validator wishes for. It is made once a quorum wishes for the same. */
+export type ConfigWish =
+  | { kind: 'add-validator'; key: PublicKey }
+  | { kind: 'remove-validator'; key: PublicKey }
+  | { kind: 'set'; name: ConfigNumber; value: number }
+
 /** What names a network: every member computes the same `networkId` from it. */
 export interface Genesis {
   contractId: string
@@ -42,6 +51,7 @@ export interface ExecutionResult {
   status: 'ok' | 'failed'
   stateRoot: Hash
   outputsRoot: Hash
+  /** Of the config that the ledger executed has put in force. */
   configHash: Hash
 }
 
@@ -50,6 +60,7 @@ export interface AgreedResult {
   status: 'ok' | 'failed' | 'void'
   stateRoot: Hash
   outputsRoot: Hash
+  /** Of the config in force from seq + 1 on. */
   configHash: Hash
 }
 
@@ -73,6 +84,8 @@ export interface LedgerInput {
   user: PublicKey
   id: Hash
   content: Uint8Array
+  /** Of an input that an observer forwarded: the last ledger that might take it. 0 for those of a validator's own users. */
+  untilSeq: number
 }
 
 export interface Ledger {
@@ -82,6 +95,8 @@ export interface Ledger {
   users: PublicKey[]
   /** Grouped by user in the order of hash(lcl, user key), which nobody can choose; each user's in its own order. */
   inputs: LedgerInput[]
+  /** In force from seq + 1 on when this ledger changes the config, else null. */
+  config: ConsensusConfig | null
 }
 
 export interface VoteSignature {
@@ -119,6 +134,8 @@ export interface ProposalInput {
   user: PublicKey
   id: Hash
   content: Uint8Array
+  /** As in LedgerInput. */
+  untilSeq: number
 }
 
 /** A verified proposal with all its parts in hand. */
@@ -130,9 +147,12 @@ export interface Proposal {
   lcl: Hash
   timeMs: number
   result: ExecutionResult
+  /** Those of the proposer, and those of the observers whose batches it took up. */
   users: ProposalUser[]
   /** Each user's inputs in their own order. */
   inputs: ProposalInput[]
+  /** What its operator wishes to be changed, in the order of `compareWishes`. */
+  wishes: ConfigWish[]
 }
 
 export type VoteKind = 'prevote' | 'precommit'

@@ -1,4 +1,4 @@
-import { inputsHashOf, ledgerHashOf, usersHashOf } from '../codec/index.js'
+import { configHashOf, inputsHashOf, ledgerHashOf, usersHashOf } from '../codec/index.js'
 import { quorumOf } from '../consensus/quorum.js'
 import type { Certificate, ConsensusConfig, Hash, Ledger, LedgerHeader } from '../consensus/types.js'
 import { findCertificateProblem } from './certificate.js'
@@ -10,11 +10,19 @@ export interface LedgerLink {
 
 /** Why `ledger` contradicts itself, or null: header against hash, body against header. */
 export function findBodyProblem(ledger: Ledger): string | null {
-  const { header, hash, users, inputs } = ledger
+  const { header, hash, users, inputs, config } = ledger
   if (ledgerHashOf(header) !== hash) return 'hash is not that of the header'
   if (usersHashOf(users) !== header.usersHash) return 'users are not those of the header'
   if (inputsHashOf(inputs) !== header.inputsHash) return 'inputs are not those of the header'
+  if (config !== null && configHashOf(config) !== header.result.configHash) return 'config is not that of the header'
   return null
+}
+
+/** Why `ledger` says otherwise than its header whether it changes the config that `previous` agreed on, or null. */
+export function findConfigProblem(ledger: Ledger, previous: LedgerLink): string | null {
+  const changes = ledger.header.result.configHash !== previous.header.result.configHash
+  if (changes && ledger.config === null) return 'it changes the config, and the new one is not in it'
+  return !changes && ledger.config !== null ? 'it has a config, and does not change it' : null
 }
 
 /** Why `header` does not follow `previous`, or null. */
@@ -49,6 +57,7 @@ export function findLedgerProblem(
   return (
     findBodyProblem(ledger) ??
     findLinkProblem(ledger.header, previous) ??
+    findConfigProblem(ledger, previous) ??
     findClosingProblem(ledger, certificate, config)
   )
 }

@@ -108,7 +108,6 @@ export class LedgerStore extends LedgerReader {
    * Adds the next ledger. By default it is on disk when this returns.
    *
    * @throws AssertionError when it is not exactly the next ledger with its own certificate
-   * @throws LedgerStoreError 'missing' when the config that it agrees on was not put before
    */
   async append(ledger: Ledger, certificate: Certificate, options: WriteOptions = { sync: true }): Promise<void> {
     await this.#exclusive(async () => {
@@ -119,23 +118,6 @@ export class LedgerStore extends LedgerReader {
       chain.tip = { header: ledger.header, hash: ledger.hash }
     })
     this.#pruneLater()
-  }
-
-  /** Keeps a config so that ledgers may agree on it. Returns its hash. @throws CodecError when it is not valid */
-  async putConfig(config: ConsensusConfig): Promise<Hash> {
-    const hash = configHashOf(config)
-    await this.#exclusive(async () => {
-      const { header } = this.started().tip
-      if (hash === header.result.configHash) return
-      // Until a ledger agrees on it, it counts as used by the next one.
-      const until = encodeSeq(header.seq + 1)
-      const ops = [
-        { type: 'put' as const, key: KEYS.shared('config', hash), value: encodeConsensusConfig(config) },
-        { type: 'put' as const, key: KEYS.until('config', hash), value: until }
-      ]
-      await this.db.write(ops, { sync: true })
-    })
-    return hash
   }
 
   /** Outputs of the execution of `seq`, replacing earlier ones; kept as long as the ledger. */

@@ -27,6 +27,8 @@ import { decodeSeq, KEYS } from './keys.js'
 
 /** A ledger without its users and inputs. */
 export interface LedgerEntry extends LedgerLink {
+  /** In force from the next ledger on when this one changes it, else null. */
+  config: ConsensusConfig | null
   /** Validators are indices until the UNL in force is named. @throws CodecError */
   certificate(unl: readonly PublicKey[]): Certificate
 }
@@ -52,18 +54,18 @@ export class LedgerTable {
     if (bytes === null) return null
     const { ledger, certificate } = this.#reading(`ledger ${seq}`, () => parseLedgerRecord(bytes))
     if (ledger.header.seq !== seq) throw this.damaged(`ledger ${seq}`, `it says that it is ledger ${ledger.header.seq}`)
-    return { header: ledger.header, hash: ledger.hash, certificate }
+    return { header: ledger.header, hash: ledger.hash, config: ledger.config, certificate }
   }
 
   /** The users and inputs of an entry, checked against its header. */
-  async body({ header, hash }: LedgerEntry): Promise<Ledger> {
+  async body({ header, hash, config }: LedgerEntry): Promise<Ledger> {
     const name = `ledger ${header.seq}`
     const users = await this.#usersOf(header)
     const inputsPart = await this.#db.get(KEYS.inputs(header.seq))
     const part = inputsPart ?? new Uint8Array(0)
     const { inputs } = this.#reading(name, () => decodeLedgerBody(Buffer.concat([users.bytes, part])))
     if (inputsHashOf(inputs) !== header.inputsHash) throw this.damaged(name, 'its inputs are not those of its header')
-    return { header, hash, users: [...users.keys], inputs }
+    return { header, hash, users: [...users.keys], inputs, config }
   }
 
   /** Exact bytes of the whole record. */

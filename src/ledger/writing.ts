@@ -1,16 +1,21 @@
 import assert from 'node:assert/strict'
-import { EMPTY_USERS_HASH, encodeInputsPart, encodeLedgerRecord, encodeUsersPart } from '../codec/index.js'
+import {
+  EMPTY_USERS_HASH,
+  encodeConsensusConfig,
+  encodeInputsPart,
+  encodeLedgerRecord,
+  encodeUsersPart
+} from '../codec/index.js'
 import type { Certificate, ConsensusConfig, Hash, Ledger } from '../consensus/types.js'
-import { findBodyProblem, findLinkProblem, type LedgerLink } from './check.js'
+import { findBodyProblem, findConfigProblem, findLinkProblem, type LedgerLink } from './check.js'
 import type { LedgerDb, WriteOp } from './db.js'
-import { LedgerStoreError } from './errors.js'
 import { decodeSeq, encodeSeq, KEYS, type SharedKind } from './keys.js'
 
 /** A caller that appends something else than the next ledger has a bug. @throws AssertionError */
 export function assertNext(ledger: Ledger, certificate: Certificate, previous: LedgerLink): void {
   const { header } = ledger
   assert.equal(header.seq, previous.header.seq + 1, `append: ledger ${header.seq} after tip ${previous.header.seq}`)
-  const problem = findBodyProblem(ledger) ?? findLinkProblem(header, previous)
+  const problem = findBodyProblem(ledger) ?? findLinkProblem(header, previous) ?? findConfigProblem(ledger, previous)
   assert.equal(problem, null, `append: ledger ${header.seq}: ${problem}`)
   assert.equal(certificate.seq, header.seq, `append: ledger ${header.seq}: certificate of another seq`)
   assert.equal(certificate.hash, ledger.hash, `append: ledger ${header.seq}: certificate of another ledger`)
@@ -40,11 +45,9 @@ export async function appendOps(
     if (isNew) ops.push({ type: 'put', key, value: encodeUsersPart(ledger.users) })
     ops.push(...changeOfShared('users', header.usersHash, before.usersHash, before.seq))
   }
-  if (header.result.configHash !== before.result.configHash) {
+  if (ledger.config !== null) {
     const { configHash } = header.result
-    if (!(await db.has(KEYS.shared('config', configHash)))) {
-      throw new LedgerStoreError('missing', `The config ${configHash} that ledger ${seq} agrees on is not stored.`)
-    }
+    ops.push({ type: 'put', key: KEYS.shared('config', configHash), value: encodeConsensusConfig(ledger.config) })
     ops.push(...changeOfShared('config', configHash, before.result.configHash, before.seq))
   }
   return ops

@@ -17,6 +17,7 @@ import type { ConsensusEffect, ConsensusEvent, Timeouts } from '../consensus/eve
 import type {
   Candidate,
   Certificate,
+  ConfigWish,
   ConsensusConfig,
   ExecutionResult,
   Hash,
@@ -33,6 +34,7 @@ import type { OwnProposal, ProposalPool } from './proposal-pool.js'
 export interface ConsensusDriverOptions {
   networkId: Hash
   signer: Signer
+  /** In force for the next ledger. */
   config: ConsensusConfig
   tip: LedgerTip
   journal: Journal
@@ -50,6 +52,10 @@ export interface ConsensusDriverOptions {
   publish: (bytes: Uint8Array, again: boolean) => void
   /** What the next proposal contains. */
   select: () => Selection
+  /** What the operator wishes to be changed in the config. */
+  wishes: () => ConfigWish[]
+  /** What a validator's proposal says that its operator wishes for. */
+  onWishes: (validator: PublicKey, seq: number, wishes: ConfigWish[]) => void
   /** Makes a closed ledger durable; the next vote waits for it. */
   persist: (ledger: Ledger, certificate: Certificate) => Promise<void>
   /** A validator is at a later ledger. */
@@ -70,8 +76,6 @@ type Ready = { type: 'proposal'; own: OwnProposal } | { type: 'vote'; own: OwnVo
 export class ConsensusDriver {
   readonly #options: ConsensusDriverOptions
   readonly #core: Consensus
-  readonly #unl: PublicKey[]
-  readonly #members: ReadonlySet<PublicKey>
   readonly #log: Logger
   readonly #timers = new Set<NodeJS.Timeout>()
   readonly #idle: (() => void)[] = []
@@ -80,7 +84,8 @@ export class ConsensusDriver {
   #stopped = false
   #proposal: OwnProposal | null = null
   #votes: OwnVote[]
-  #candidate: { attempt: number; message: ConsensusMessage } | null = null
+  /** As it is sent. */
+  #candidate: { attempt: number; bytes: Uint8Array } | null = null
   #inJournal = new Set<Hash>()
   readonly #intake: GossipIntake
   /** Newest ledger that the journal may hold own deeds of, when it was opened. */
@@ -96,15 +101,12 @@ export class ConsensusDriver {
     this.#options = options
     this.#core = core
     this.#log = options.log
-    this.#unl = [...options.config.unl].sort()
-    this.#members = new Set(this.#unl)
     this.#votes = votes
     this.#proposal = own
     this.#journaledSeq = journaledSeq
     this.#intake = new GossipIntake({
       ...options,
       self: options.signer.publicKey,
-      unl: this.#unl,
       core,
       push: (event) => this.#push(event),
       isFull: () => this.#queue.length >= QUEUE_MAX
@@ -142,6 +144,10 @@ export class ConsensusDriver {
   }
   get quorum(): number {
     return this.#core.quorum
+  }
+  /** In force for the ledger being decided. */
+  get config(): ConsensusConfig {
+    return this.#core.config
   }
   get isValidator(): boolean {
     return this.#core.isValidator
@@ -187,6 +193,10 @@ export class ConsensusDriver {
 
   #push(event: ConsensusEvent): void {
     if (this.#stopped) return
+    if (event.type === 'proposal') {
+      const { validator, seq, wishes } = event.proposal
+      this.#options.onWishes(validator, seq, wishes)
+    }
     this.#queue.push(event)
     if (!this.#working) void this.#run([])
   }
@@ -246,8 +256,8 @@ export class ConsensusDriver {
   }
 
   #prepareProposal({ seq, lcl, result }: Extract<ConsensusEffect, { type: 'propose' }>): Ready {
-    const { pool, journal, select, now } = this.#options
-    const own = pool.create({ seq, lcl, result, timeMs: now(), selection: select() })
+    const { pool, journal, select, wishes, now } = this.#options
+    const own = pool.create({ seq, lcl, result, timeMs: now(), selection: select(), wishes: wishes() })
     journal.add({ proposal: asBytes(encodeProposalMessage(own.whole)) })
     this.#inJournal.add(own.proposal.hash)
     this.#proposal = own
@@ -256,8 +266,8 @@ export class ConsensusDriver {
 
   #prepareVote(effect: Extract<ConsensusEffect, { type: 'vote' }>): Ready {
     const { networkId, signer, journal, pool } = this.#options
-    const { seq, attempt, kind, hash, proposals, lock } = effect
-    if (lock !== null) addLock(journal, lock, pool, this.#inJournal, this.#unl)
+    const { seq, attempt, kind, hash, proposals, lock, unl } = effect
+    if (lock !== null) addLock(journal, lock, pool, this.#inJournal, unl)
     const signed = signPayload(SIGNING_DOMAINS.vote, voteBytes(networkId, { seq, attempt, kind, hash }), signer)
     const { payload, signature } = signed
     journal.add({
@@ -303,20 +313,21 @@ export class ConsensusDriver {
     }
   }
 
-  #sendCandidate({ seq, attempt, hash, proposals, prevotes }: Extract<ConsensusEffect, { type: 'candidate' }>): void {
+  #sendCandidate(effect: Extract<ConsensusEffect, { type: 'candidate' }>): void {
+    const { seq, attempt, hash, proposals, prevotes, unl } = effect
     const { networkId, signer } = this.#options
     const payload = encodeCandidatePayload({ networkId, seq, attempt, hash, proposals })
     const signed = signPayload(SIGNING_DOMAINS.candidate, payload, signer)
-    const message: ConsensusMessage = { type: 'candidate', candidate: { signed, prevotes } }
-    this.#candidate = { attempt, message }
-    this.#publish(message)
+    const bytes = encodeConsensusMessage({ type: 'candidate', candidate: { signed, prevotes } }, unl)
+    this.#candidate = { attempt, bytes }
+    this.#options.publish(bytes, false)
     const candidate: Candidate = { validator: signer.publicKey, seq, attempt, hash, proposals, prevotes }
     this.#queue.push({ type: 'candidate', candidate })
   }
 
   async #fetch({ seq, proposals, from }: Extract<ConsensusEffect, { type: 'fetch' }>): Promise<void> {
     try {
-      for (const proposal of await this.#options.pool.fetch(proposals, seq, this.#members, from)) {
+      for (const proposal of await this.#options.pool.fetch(proposals, seq, this.#core.members, from)) {
         this.#push({ type: 'proposal', proposal })
       }
     } catch (error) {
@@ -336,7 +347,7 @@ export class ConsensusDriver {
       if (said.vote.attempt !== attempt && said !== lastLock) continue
       this.#publish({ type: 'vote', vote: { signed: said.signed, proposals: said.vote.proposals } }, true)
     }
-    if (this.#candidate?.attempt === attempt) this.#publish(this.#candidate.message, true)
+    if (this.#candidate?.attempt === attempt) this.#options.publish(this.#candidate.bytes, true)
   }
 
   #sendEvidence(first: Hash, second: Hash): void {
@@ -360,7 +371,7 @@ export class ConsensusDriver {
     this.#intake.forgetUntil(ledger.header.seq)
   }
 
-  #publish(message: ConsensusMessage, again = false): void {
-    this.#options.publish(encodeConsensusMessage(message, this.#unl), again)
+  #publish(message: Exclude<ConsensusMessage, { type: 'candidate' }>, again = false): void {
+    this.#options.publish(encodeConsensusMessage(message), again)
   }
 }

@@ -6,6 +6,7 @@ import type { ConsensusConfig, Genesis, Hash } from '../consensus/types.js'
 import { type ContractLimits, ContractRunner, DEFAULT_LIMITS } from '../contract/index.js'
 import { LedgerStore } from '../ledger/index.js'
 import { StateStore } from '../state/index.js'
+import { NodeError } from './errors.js'
 import { createGenesis, findGenesisDifference } from './genesis.js'
 import { Journal, type JournalRecord, openJournalFile } from './journal.js'
 
@@ -16,6 +17,8 @@ export interface Disk {
   state: StateStore
   runner: ContractRunner
   genesis: Genesis
+  /** In force for the next ledger. */
+  agreed: ConsensusConfig
   networkId: Hash
   journal: Journal
   /** What the journal held. */
@@ -49,13 +52,14 @@ export async function openDisk(
   })
   onStop('state store', () => state.close())
   const genesis = await openGenesis(config, ledgers, state, log)
-  runner.setLimits(contractLimits(config, genesis.config))
+  const agreed = await ledgers.configAt(ledgers.tip().seq + 1)
+  if (agreed === null) throw new NodeError('the config in force is not in the ledger store')
   const networkId = networkIdOf(genesis)
   const file = await openJournalFile(paths.journal)
   const { journal, records, isNew } = await Journal.open(file, networkId, config.keys.publicKey)
   onStop('journal', () => journal.close())
   const isJournalLost = isNew && ledgers.tip().seq > 0
-  return { lock, ledgers, state, runner, genesis, networkId, journal, journalRecords: records, isJournalLost }
+  return { lock, ledgers, state, runner, genesis, agreed, networkId, journal, journalRecords: records, isJournalLost }
 }
 
 function createRunner(config: NodeConfig, log: Logger): ContractRunner {
@@ -73,7 +77,7 @@ function createRunner(config: NodeConfig, log: Logger): ContractRunner {
 }
 
 /** The agreed limits, and those that each node sets for itself. */
-function contractLimits(config: NodeConfig, agreed: ConsensusConfig): ContractLimits {
+export function contractLimits(config: NodeConfig, agreed: ConsensusConfig): ContractLimits {
   const { execTimeoutMs, userOutputBytes, ledgerOutputBytes, nplBytes } = agreed
   return {
     ...DEFAULT_LIMITS,

@@ -14,7 +14,8 @@ import { StateError } from '../state/index.js'
 
 /** The contract, as far as the executor needs it. */
 export interface ContractPort {
-  execute(execution: Execution): Promise<ExecutionOutcome>
+  /** @param config agreed by the ledger that is executed: its limits hold */
+  execute(execution: Execution, config: ConsensusConfig): Promise<ExecutionOutcome>
 }
 
 /** The state store, as far as the executor needs it. */
@@ -45,7 +46,8 @@ export interface LastExecution {
 export interface ExecutorOptions {
   contract: ContractPort
   state: StatePort
-  config: ConsensusConfig
+  /** The config that a ledger has agreed on. */
+  readConfig: (hash: Hash) => Promise<ConsensusConfig>
   log: Logger
   /** Reads a closed ledger back; null when it is not kept. */
   readLedger: (seq: number) => Promise<Ledger | null>
@@ -303,9 +305,10 @@ export class Executor {
   }
 
   async #runContract(ledger: Ledger): Promise<Done> {
-    const { state, config } = this.#options
+    const { state, readConfig } = this.#options
     const { seq } = ledger.header
-    const outcome = await this.#tryContract(executionOf(ledger, config.unl))
+    const config = await readConfig(ledger.header.result.configHash)
+    const outcome = await this.#tryContract(executionOf(ledger, config.unl), config)
     if (this.#stopped) return this.#failed(ledger, 'stopped')
     this.#last = { seq, status: outcome.status, reason: outcome.reason, durationMs: outcome.durationMs }
     if (outcome.status === 'failed') return this.#undo(ledger, outcome.reason ?? 'failed')
@@ -322,10 +325,10 @@ export class Executor {
   }
 
   /** A contract that cannot even be started has failed: when that is so everywhere, the chain goes on without it. */
-  async #tryContract(execution: Execution): Promise<ExecutionOutcome> {
+  async #tryContract(execution: Execution, config: ConsensusConfig): Promise<ExecutionOutcome> {
     const start = performance.now()
     try {
-      return await this.#options.contract.execute(execution)
+      return await this.#options.contract.execute(execution, config)
     } catch (error) {
       if (!(error instanceof ContractError) || this.#stopped) throw error
       this.#log.error(`the contract could not be run for ledger ${execution.seq}: ${error.message}`)
@@ -368,13 +371,9 @@ export function executionOf(ledger: Ledger, unl: PublicKey[]): Execution {
   return { seq, lcl: ledger.hash, timeMs, unl, users: [...users.values()] }
 }
 
+/** The config in the agreed one is that of the ledger which agrees, and may be newer. */
 function isSame(own: ExecutionResult, agreed: AgreedResult): boolean {
-  return (
-    own.status === agreed.status &&
-    own.stateRoot === agreed.stateRoot &&
-    own.outputsRoot === agreed.outputsRoot &&
-    own.configHash === agreed.configHash
-  )
+  return own.status === agreed.status && own.stateRoot === agreed.stateRoot && own.outputsRoot === agreed.outputsRoot
 }
 
 function short(hash: Hash): string {

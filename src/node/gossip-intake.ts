@@ -7,6 +7,7 @@ import {
   decodeProposalPayload,
   decodeVotePayload,
   isSignatureValid,
+  type ParsedCandidate,
   proposalHashOf,
   SIGNING_DOMAINS,
   type Signed,
@@ -24,13 +25,11 @@ export type GossipVerdict = 'accept' | 'ignore' | 'reject'
 export interface GossipIntakeOptions {
   networkId: Hash
   self: PublicKey
-  /** Sorted. */
-  unl: PublicKey[]
   maxGossipBytes: number
   pool: ProposalPool
   log: Logger
   /** Where it stands; events reach it through `push` alone. */
-  core: Pick<Consensus, 'tip' | 'seq' | 'attempt' | 'quorum' | 'hasPrevoteQuorum'>
+  core: Pick<Consensus, 'tip' | 'seq' | 'attempt' | 'unl' | 'members' | 'quorum' | 'hasPrevoteQuorum'>
   push: (event: ConsensusEvent) => void
   /** True while so many events wait that no more are taken. */
   isFull: () => boolean
@@ -44,14 +43,12 @@ const NEAR_ATTEMPTS = 4
 /** Checks what other nodes say, the cheap checks first, and makes events for the consensus core of it. */
 export class GossipIntake {
   readonly #options: GossipIntakeOptions
-  readonly #members: ReadonlySet<PublicKey>
   readonly #equivocators = new Set<PublicKey>()
   /** Votes and candidates that the core has: another copy, or another vote in the same place, is not checked again. */
   readonly #heard = new HeardMessages()
 
   constructor(options: GossipIntakeOptions) {
     this.#options = options
-    this.#members = new Set(options.unl)
   }
 
   /** Validators that were caught signing two proposals for one seq. */
@@ -76,14 +73,14 @@ export class GossipIntake {
   /** A message from gossip: checked, and queued for the core. */
   receive(bytes: Uint8Array, from: PublicKey): GossipVerdict {
     try {
-      const message = decodeConsensusMessage(bytes, this.#options.unl, this.#options.maxGossipBytes)
+      const message = decodeConsensusMessage(bytes, this.#options.maxGossipBytes)
       switch (message.type) {
         case 'proposal':
           return this.#onProposal(message.proposal, from)
         case 'vote':
           return this.#onVote(message.vote.signed, message.vote.proposals, from)
         case 'candidate':
-          return this.#onCandidate(message.candidate.signed, message.candidate.prevotes)
+          return this.#onCandidate(message.candidate)
         case 'evidence':
           return this.#onEvidence(message.first, message.second)
       }
@@ -97,7 +94,8 @@ export class GossipIntake {
   #onProposal(message: Extract<ConsensusMessage, { type: 'proposal' }>['proposal'], from: PublicKey): GossipVerdict {
     const { seq } = decodeProposalPayload(message.signed.payload)
     const { key } = message.signed
-    if (!this.#members.has(key) || key === this.#options.self || seq < this.#options.core.tip.seq) return 'ignore'
+    if (!this.#options.core.members.has(key) || key === this.#options.self || seq < this.#options.core.tip.seq)
+      return 'ignore'
     const hash = proposalHashOf(message.signed)
     const { pool } = this.#options
     if (pool.whole(hash) !== undefined || pool.isFull(seq, key, hash)) return 'ignore'
@@ -116,7 +114,8 @@ export class GossipIntake {
     const { networkId, self } = this.#options
     const payload = decodeVotePayload(signed.payload)
     if (payload.networkId !== networkId) return 'reject'
-    if (!this.#members.has(signed.key) || signed.key === self || payload.seq < this.#options.core.seq) return 'ignore'
+    if (!this.#options.core.members.has(signed.key) || signed.key === self || payload.seq < this.#options.core.seq)
+      return 'ignore'
     const { seq, attempt, kind, hash } = payload
     if (kind === 'prevote' && this.#options.core.hasPrevoteQuorum(seq, attempt)) return 'ignore'
     // The hint is not signed: whoever hands the vote on could spoil it, so that it counts from its validator alone.
@@ -130,15 +129,16 @@ export class GossipIntake {
     return 'accept'
   }
 
-  #onCandidate(signed: Signed, prevotes: VoteSet | null): GossipVerdict {
-    const { networkId, self } = this.#options
+  #onCandidate({ signed, prevotes: parsePrevotes }: ParsedCandidate): GossipVerdict {
+    const { networkId, self, core } = this.#options
     const payload = decodeCandidatePayload(signed.payload)
     if (payload.networkId !== networkId) return 'reject'
-    if (!this.#members.has(signed.key) || signed.key === self || payload.seq < this.#options.core.seq) return 'ignore'
+    if (!this.#options.core.members.has(signed.key) || signed.key === self || payload.seq < this.#options.core.seq)
+      return 'ignore'
     const { seq, attempt, hash, proposals } = payload
     // Its prevotes may cost a hundred signature checks: one candidate of each coordinator is enough.
     const name = `candidate ${attempt}`
-    const coordinator = this.#options.unl[(seq + attempt) % this.#options.unl.length]
+    const coordinator = core.unl[(seq + attempt) % core.unl.length]
     if (attempt < 1 || signed.key !== coordinator || this.#heard.has(seq, name)) return 'ignore'
     if (this.#options.isFull()) return 'ignore'
     if (!isSignatureValid(SIGNING_DOMAINS.candidate, signed)) return 'reject'
@@ -147,13 +147,25 @@ export class GossipIntake {
       return 'accept'
     }
     if (!this.#isNear(seq, attempt)) return 'ignore'
-    if (prevotes !== null && !this.#arePrevotesValid(prevotes, seq)) return 'reject'
+    // The UNL of the next ledger may be another, for which the indices and the quorum may be right.
+    const wrong = seq === core.seq ? 'reject' : 'ignore'
+    const prevotes = this.#readPrevotes(parsePrevotes)
+    if (prevotes === 'unknown' || (prevotes !== null && !this.#arePrevotesValid(prevotes, seq))) return wrong
     this.#heard.add(seq, name)
     this.#options.push({
       type: 'candidate',
       candidate: { validator: signed.key, seq, attempt, hash, proposals, prevotes }
     })
     return 'accept'
+  }
+
+  #readPrevotes(parse: ParsedCandidate['prevotes']): VoteSet | null | 'unknown' {
+    try {
+      return parse === null ? null : parse(this.#options.core.unl)
+    } catch (error) {
+      if (error instanceof CodecError) return 'unknown'
+      throw error
+    }
   }
 
   /** True for what the core keeps; what is further ahead has to come again. */
@@ -169,7 +181,8 @@ export class GossipIntake {
     const payload = voteBytes(this.#options.networkId, { seq, attempt, kind: 'prevote', hash })
     const bytes = signingBytes(SIGNING_DOMAINS.vote, payload)
     return signatures.every(
-      ({ validator, signature }) => this.#members.has(validator) && verifySignature(validator, bytes, signature)
+      ({ validator, signature }) =>
+        this.#options.core.members.has(validator) && verifySignature(validator, bytes, signature)
     )
   }
 
@@ -181,7 +194,7 @@ export class GossipIntake {
       return 'reject'
     }
     if (proposalHashOf(first) === proposalHashOf(second)) return 'reject'
-    if (!this.#members.has(first.key) || this.#equivocators.has(first.key)) return 'ignore'
+    if (!this.#options.core.members.has(first.key) || this.#equivocators.has(first.key)) return 'ignore'
     const domain = SIGNING_DOMAINS.proposal
     if (!isSignatureValid(domain, first) || !isSignatureValid(domain, second)) return 'reject'
     this.noteEvidence(first.key, a.seq)

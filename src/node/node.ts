@@ -3,8 +3,8 @@ import type { Logger } from 'pino'
 import { type AdminServer, type AdminSource, createAdminServer } from '../admin/index.js'
 import { LIMITS, PROPOSAL_LIMITS } from '../codec/index.js'
 import { contractPaths, type NodeConfig } from '../config/index.js'
-import { tipOf } from '../consensus/close-ledger.js'
-import type { Certificate, Genesis, Hash, Ledger, PublicKey } from '../consensus/types.js'
+import { type LedgerTip, tipOf } from '../consensus/close-ledger.js'
+import type { Certificate, ConsensusConfig, Genesis, Hash, Ledger, PublicKey } from '../consensus/types.js'
 import type { ContractRunner } from '../contract/index.js'
 import { Signer } from '../crypto/index.js'
 import type { LedgerLink, LedgerStore } from '../ledger/index.js'
@@ -19,7 +19,7 @@ import { DEFAULT_USER_LIMITS, PendingInputs, UserServer } from '../users/index.j
 import { VERSION } from '../version.js'
 import { CatchUp } from './catch-up.js'
 import { ConsensusDriver } from './consensus-driver.js'
-import { type Disk, openDisk } from './disk.js'
+import { contractLimits, type Disk, openDisk } from './disk.js'
 import { NodeError } from './errors.js'
 import { Executor, type Settlement } from './executor.js'
 import { describeNetwork } from './genesis.js'
@@ -28,6 +28,7 @@ import { ProposalPool } from './proposal-pool.js'
 import { fetchOutputs, ProposalFetcher, SERVICES, serve } from './services.js'
 import { copyState, serveState } from './state-copy.js'
 import { createAdminSource } from './status.js'
+import { Wishes } from './wishes.js'
 
 export interface StartOptions {
   dir: string
@@ -49,6 +50,9 @@ export class HotPocketNode {
   readonly stopped: Promise<Error | null>
   networkId: Hash = ''
   genesis!: Genesis
+  /** In force for the next ledger. */
+  agreed!: ConsensusConfig
+  wishes!: Wishes
   ledgers!: LedgerStore
   state!: StateStore
   network!: Network
@@ -138,6 +142,7 @@ export class HotPocketNode {
     this.state = disk.state
     this.runner = disk.runner
     this.genesis = disk.genesis
+    this.agreed = disk.agreed
     this.networkId = disk.networkId
     this.#disk = disk
   }
@@ -146,15 +151,14 @@ export class HotPocketNode {
 
   async #openNetwork(): Promise<void> {
     const { config, log, networkId, genesis } = this
-    const unl = new Set(genesis.config.unl)
     const description = describeNetwork(genesis)
     this.network = await createNetwork({
       keyPair: config.keys,
       networkId,
-      validators: () => genesis.config.unl,
+      validators: () => this.agreed.unl,
       describe: () => ({
         ...description,
-        role: unl.has(this.publicKey) ? 'validator' : 'observer',
+        role: this.agreed.unl.includes(this.publicKey) ? 'validator' : 'observer',
         seq: this.ledgers.tip().seq,
         lcl: this.ledgers.tip().hash
       }),
@@ -172,11 +176,11 @@ export class HotPocketNode {
       networkId,
       signer: this.#signer,
       log: log.child({ part: 'consensus' }),
-      inputBytes: genesis.config.ledgerInputBytes,
+      inputBytes: () => this.agreed.ledgerInputBytes,
       fetch: (hashes, from, signal) => fetcher.fetch(hashes, from, signal)
     })
     this.pending = new PendingInputs({
-      inputBytes: Math.min(config.users.limits.messageBytes, genesis.config.ledgerInputBytes)
+      inputBytes: this.#inputBytes()
     })
     this.#createExecutor()
     await this.#createDriver()
@@ -185,7 +189,7 @@ export class HotPocketNode {
       networkId,
       signer: this.#signer,
       log,
-      isValidator: (key) => unl.has(key),
+      isValidator: (key) => this.agreed.unl.includes(key),
       publish: (bytes) => this.#publish('npl', bytes, false),
       deliver: (message) => this.runner.deliverNpl(message)
     })
@@ -200,7 +204,7 @@ export class HotPocketNode {
   }
 
   connectedValidators(): PublicKey[] {
-    return this.network.connected().filter((key) => this.genesis.config.unl.includes(key))
+    return this.network.connected().filter((key) => this.agreed.unl.includes(key))
   }
 
   #publish(topic: 'consensus' | 'npl', bytes: Uint8Array, resend: boolean): void {
@@ -211,11 +215,12 @@ export class HotPocketNode {
 
   async #createDriver(): Promise<void> {
     const tip = await this.#readTip()
+    this.wishes = await Wishes.load(this.ledgers, this.agreed)
     this.driver = await ConsensusDriver.create({
       networkId: this.networkId,
       signer: this.#signer,
-      config: this.genesis.config,
-      tip: tipOf(tip),
+      config: this.agreed,
+      tip,
       journal: this.#disk.journal,
       records: this.#disk.journalRecords,
       isJournalLost: this.#disk.isJournalLost,
@@ -226,11 +231,13 @@ export class HotPocketNode {
       publish: (bytes, again) => this.#publish('consensus', bytes, again),
       select: () =>
         this.pending.select(
-          this.genesis.config.ledgerInputBytes,
+          this.agreed.ledgerInputBytes,
           this.users?.users() ?? [],
           PROPOSAL_LIMITS.inputs,
           PROPOSAL_LIMITS.users
         ),
+      wishes: () => this.wishes.own,
+      onWishes: (validator, seq, wishes) => this.wishes.hear(validator, seq, wishes),
       persist: (ledger, certificate) => this.#persist(ledger, certificate),
       onBehind: (seq, from) => this.catchUp.hear(seq - 1, from),
       onFatal: (error) => this.#fail(error)
@@ -239,11 +246,24 @@ export class HotPocketNode {
     this.#onStop('consensus', () => this.driver.stop())
   }
 
-  async #readTip(): Promise<Ledger> {
+  /** The last ledger, with what the ones before it make known. */
+  async #readTip(): Promise<LedgerTip> {
     const { seq } = this.ledgers.tip()
     const stored = await this.ledgers.get(seq)
     if (stored === null) throw new NodeError(`ledger ${seq}, the last one, is not in the ledger store`)
-    return stored.ledger
+    const before: Ledger[] = []
+    for (let old = Math.max(this.ledgers.first(), seq - LIMITS.forwardLedgers); old < seq; old++) {
+      const kept = await this.ledgers.get(old)
+      if (kept !== null) before.push(kept.ledger)
+    }
+    return tipOf(stored.ledger, before)
+  }
+
+  /** A config that a kept ledger has agreed on. */
+  async #readConfig(hash: Hash): Promise<ConsensusConfig> {
+    const config = await this.ledgers.getConfig(hash)
+    if (config === null) throw new NodeError(`config ${hash}, which is in force, is not in the ledger store`)
+    return config
   }
 
   #createCatchUp(): void {
@@ -251,7 +271,10 @@ export class HotPocketNode {
       log: this.log.child({ part: 'catch-up' }),
       // Not the core's: that is ahead while the ledger is being written, and what follows it could not be checked.
       tip: () => this.ledgers.tip().seq,
-      link: async () => ({ link: await this.#tipLink(), config: this.genesis.config }),
+      link: async () => {
+        const link = await this.#tipLink()
+        return { link, config: await this.#readConfig(link.header.result.configHash) }
+      },
       peersAt: (seq) => this.#connectedPeers(({ seq: reached }) => (reached ?? 0) >= seq),
       fetch: (peer, request, timeouts, signal) =>
         this.network.requestStream(peer, SERVICES.ledgers, request, {
@@ -275,6 +298,7 @@ export class HotPocketNode {
 
   async #persist(ledger: Ledger, certificate: Certificate): Promise<void> {
     await this.ledgers.append(ledger, certificate, { sync: true })
+    if (ledger.config !== null) await this.#adoptConfig(ledger.config, ledger.header.seq)
     this.#noteClose()
     this.pending.confirm(ledger.inputs.map((input) => input.id))
     this.executor.enqueue(ledger)
@@ -282,6 +306,24 @@ export class HotPocketNode {
     if (this.pending.size > 0) this.driver.inputsWaiting()
     const { seq } = ledger.header
     this.log.debug({ seq, inputs: ledger.inputs.length, users: ledger.users.length }, `ledger ${seq} closed`)
+  }
+
+  async #adoptConfig(config: ConsensusConfig, seq: number): Promise<void> {
+    const was = this.agreed.unl.includes(this.publicKey)
+    const is = config.unl.includes(this.publicKey)
+    this.agreed = config
+    await this.wishes.forgetFulfilled(config)
+    const role =
+      was === is ? '' : is ? '; this node is a validator from now on' : '; this node is an observer from now on'
+    this.log.info(`ledger ${seq} changes the config: ${config.unl.length} validators${role}`)
+    for (const { user, content } of this.pending.setInputBytes(this.#inputBytes())) {
+      const reason = `the network now takes at most ${config.ledgerInputBytes} bytes of inputs a ledger`
+      this.users?.notify(user, { notice: 'input_dropped', bytes: content.length, reason })
+    }
+  }
+
+  #inputBytes(): number {
+    return Math.min(this.config.users.limits.messageBytes, this.agreed.ledgerInputBytes)
   }
 
   #noteClose(): void {
@@ -296,10 +338,16 @@ export class HotPocketNode {
   // Execution
 
   #createExecutor(): void {
+    const { config } = this
     this.executor = new Executor({
-      contract: this.runner,
+      contract: {
+        execute: (execution, agreed) => {
+          this.runner.setLimits(contractLimits(config, agreed))
+          return this.runner.execute(execution)
+        }
+      },
       state: this.state,
-      config: this.genesis.config,
+      readConfig: (hash) => this.#readConfig(hash),
       log: this.log.child({ part: 'execution' }),
       readLedger: async (seq) => (await this.ledgers.get(seq))?.ledger ?? null,
       onExecuted: (seq, result) => {

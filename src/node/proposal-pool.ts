@@ -17,7 +17,15 @@ import {
   SIGNING_DOMAINS,
   signPayload
 } from '../codec/index.js'
-import type { ExecutionResult, Hash, Proposal, ProposalInput, ProposalUser, PublicKey } from '../consensus/types.js'
+import type {
+  ConfigWish,
+  ExecutionResult,
+  Hash,
+  Proposal,
+  ProposalInput,
+  ProposalUser,
+  PublicKey
+} from '../consensus/types.js'
 import type { Signer } from '../crypto/index.js'
 import { challengeOf, inputIdOf, type Selection, verifyUserProof } from '../users/index.js'
 
@@ -43,7 +51,7 @@ export interface ProposalPoolOptions {
   signer: Signer
   log: Logger
   /** Input bytes of a ledger: no honest proposal has more. */
-  inputBytes: number
+  inputBytes: () => number
   /** Gets whole proposals by hash from the first of `from` that has them; may reject. */
   fetch: (hashes: Hash[], from: PublicKey[], signal: AbortSignal) => Promise<ProposalMessage[]>
 }
@@ -54,6 +62,8 @@ export interface ProposalDraft {
   timeMs: number
   result: ExecutionResult
   selection: Selection
+  /** What the operator wishes to be changed in the config. */
+  wishes: ConfigWish[]
 }
 
 export interface OwnProposal {
@@ -102,7 +112,9 @@ export class ProposalPool {
       timeMs: draft.timeMs,
       usersHash: usersPart.hash,
       inputsHash: partHashOf(inputsPart),
-      result: draft.result
+      result: draft.result,
+      wishes: draft.wishes,
+      forwards: []
     }
     const signed = signPayload(SIGNING_DOMAINS.proposal, encodeProposalPayload(payload), signer)
     const whole = { signed, parts: [usersPart.part, inputsPart] }
@@ -110,7 +122,7 @@ export class ProposalPool {
       payload,
       whole,
       users,
-      inputs.map(({ user, id, content }) => ({ user, id, content }))
+      inputs.map(({ user, id, content }) => ({ user, id, content, untilSeq: 0 }))
     )
     this.#keep(proposal, whole)
     return { proposal, whole, gossip: this.#forGossip(whole, usersPart.hash) }
@@ -300,7 +312,7 @@ export class ProposalPool {
 
   #checkInputs(validator: PublicKey, users: ProposalUser[], part: Uint8Array): ProposalInput[] {
     const challenges = new Map<number, string>()
-    const inputBytes = Math.min(this.#options.inputBytes, LIMITS.inputBytesPerLedger)
+    const inputBytes = Math.min(this.#options.inputBytes(), LIMITS.inputBytesPerLedger)
     let bytes = 0
     return decodeInputList(part, users.length).map(({ user: index, ordinal, content }) => {
       const user = users[index] as ProposalUser
@@ -311,7 +323,7 @@ export class ProposalPool {
       }
       bytes += content.length
       if (bytes > inputBytes) throw new CodecError('too-large', `more than ${inputBytes} bytes of inputs`)
-      return { user: user.key, id: inputIdOf(user.key, challenge, ordinal, content), content }
+      return { user: user.key, id: inputIdOf(user.key, challenge, ordinal, content), content, untilSeq: 0 }
     })
   }
 }
@@ -333,8 +345,8 @@ function toProposal(
   users: ProposalUser[],
   inputs: ProposalInput[]
 ): Proposal {
-  const { seq, lcl, timeMs, result } = payload
-  return { hash: proposalHashOf(signed), validator: signed.key, seq, lcl, timeMs, result, users, inputs }
+  const { seq, lcl, timeMs, result, wishes } = payload
+  return { hash: proposalHashOf(signed), validator: signed.key, seq, lcl, timeMs, result, users, inputs, wishes }
 }
 
 /**

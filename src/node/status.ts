@@ -1,6 +1,6 @@
 import type { AdminSource, NodeStatus, PeerRow, SyncState } from '../admin/index.js'
 import type { NodeConfig } from '../config/index.js'
-import type { Genesis, Hash, PublicKey } from '../consensus/types.js'
+import type { ConsensusConfig, Genesis, Hash, PublicKey } from '../consensus/types.js'
 import type { ContractRunner } from '../contract/index.js'
 import { type LedgerStore, type LedgerSummary, summary, verifyChain, view } from '../ledger/index.js'
 import type { Network } from '../network/index.js'
@@ -17,6 +17,8 @@ export interface NodeView {
   readonly publicKey: PublicKey
   readonly networkId: Hash
   readonly genesis: Genesis
+  /** In force for the next ledger. */
+  readonly agreed: ConsensusConfig
   readonly startedAtMs: number
   readonly stopping: boolean
   readonly ledgers: LedgerStore
@@ -73,7 +75,7 @@ export function createAdminSource(node: NodeView): AdminSource {
 
 function statusOf(node: NodeView): NodeStatus {
   const { config, driver, ledgers, network, users } = node
-  const consensus = node.genesis.config
+  const consensus = node.agreed
   const tip = driver.tip
   const address = users?.status().address ?? null
   return {
@@ -127,7 +129,7 @@ function silenceMs(node: NodeView): number {
 }
 
 function isStalled(node: NodeView): boolean {
-  const isLong = silenceMs(node) > SILENCE_MS + node.genesis.config.roundtimeMs
+  const isLong = silenceMs(node) > SILENCE_MS + node.agreed.roundtimeMs
   return isLong && validatorsPresent(node) >= node.driver.quorum
 }
 

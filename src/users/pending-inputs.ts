@@ -59,7 +59,7 @@ interface UserQueue {
 
 /** Inputs taken from the users of this node that are in no ledger yet. */
 export class PendingInputs {
-  readonly #limits: PendingLimits
+  #limits: PendingLimits
   /** Users who got an input into a ledger last come last: the first one has waited longest and is served first. */
   readonly #queues = new Map<PublicKey, UserQueue>()
   readonly #userOf = new Map<Hash, PublicKey>()
@@ -150,8 +150,9 @@ export class PendingInputs {
     return confirmed
   }
 
-  /** Removes and returns the inputs that can never fit because the limit of a ledger became smaller. */
-  dropLargerThan(maxBytes: number): PendingInput[] {
+  /** From now on an input may have `maxBytes`. Removes and returns those that are larger. */
+  setInputBytes(maxBytes: number): PendingInput[] {
+    this.#limits = { ...this.#limits, inputBytes: maxBytes }
     const dropped: PendingInput[] = []
     for (const { entries } of this.#queues.values()) {
       for (const { input } of entries.values()) if (input.content.length > maxBytes) dropped.push(input)

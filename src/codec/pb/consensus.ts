@@ -304,7 +304,8 @@ export interface Proposal {
   usersHash: Uint8Array<ArrayBuffer>
   inputsHash: Uint8Array<ArrayBuffer>
   result?: ExecutionResult
-  wishes: Uint8Array<ArrayBuffer>[]
+  wishes: ConfigWish[]
+  forwards: Uint8Array<ArrayBuffer>[]
 }
 
 export namespace Proposal {
@@ -355,6 +356,13 @@ export namespace Proposal {
         if (obj.wishes != null && obj.wishes.length > 0) {
           for (const value of obj.wishes) {
             w.uint32(66)
+            ConfigWish.codec().encode(value, w)
+          }
+        }
+
+        if (obj.forwards != null && obj.forwards.length > 0) {
+          for (const value of obj.forwards) {
+            w.uint32(74)
             w.bytes(value)
           }
         }
@@ -370,7 +378,8 @@ export namespace Proposal {
           timeMs: 0,
           usersHash: uint8ArrayAlloc(0),
           inputsHash: uint8ArrayAlloc(0),
-          wishes: []
+          wishes: [],
+          forwards: []
         }
 
         const end = length == null ? reader.len : reader.pos + length
@@ -414,7 +423,17 @@ export namespace Proposal {
                 throw new MaxLengthError('Decode error - repeated field "wishes" had too many elements')
               }
 
-              obj.wishes.push(reader.bytes())
+              obj.wishes.push(ConfigWish.codec().decode(reader, reader.uint32(), {
+                limits: opts.limits?.wishes$
+              }))
+              break
+            }
+            case 9: {
+              if (opts.limits?.forwards != null && obj.forwards.length === opts.limits.forwards) {
+                throw new MaxLengthError('Decode error - repeated field "forwards" had too many elements')
+              }
+
+              obj.forwards.push(reader.bytes())
               break
             }
             default: {
@@ -427,7 +446,8 @@ export namespace Proposal {
         return obj
       }, function * (reader, length, prefix, opts = {}) {
         const obj = {
-          wishes: 0
+          wishes: 0,
+          forwards: 0
         }
 
         const end = length == null ? reader.len : reader.pos + length
@@ -490,13 +510,31 @@ export namespace Proposal {
                 throw new MaxLengthError('Streaming decode error - repeated field "wishes" had too many elements')
               }
 
-              yield {
-                field: `${prefix}.wishes[]`,
-                index: obj.wishes,
-                value: reader.bytes()
+              for (const evt of ConfigWish.codec().stream(reader, reader.uint32(), `${prefix}.wishes[]`, {
+                limits: opts.limits?.wishes$
+              })) {
+                yield {
+                  ...evt,
+                  index: obj.wishes
+                }
               }
 
               obj.wishes++
+
+              break
+            }
+            case 9: {
+              if (opts.limits?.forwards != null && obj.forwards === opts.limits.forwards) {
+                throw new MaxLengthError('Streaming decode error - repeated field "forwards" had too many elements')
+              }
+
+              yield {
+                field: `${prefix}.forwards[]`,
+                index: obj.forwards,
+                value: reader.bytes()
+              }
+
+              obj.forwards++
 
               break
             }
@@ -562,8 +600,32 @@ export namespace Proposal {
     value: Uint8Array<ArrayBuffer>
   }
 
-  export interface ProposalWishesFieldEvent {
-    field: '$.wishes[]'
+  export interface ProposalWishesKindFieldEvent {
+    field: '$.wishes[].kind'
+    value: number
+    index: number
+  }
+
+  export interface ProposalWishesKeyFieldEvent {
+    field: '$.wishes[].key'
+    value: Uint8Array<ArrayBuffer>
+    index: number
+  }
+
+  export interface ProposalWishesFieldFieldEvent {
+    field: '$.wishes[].field'
+    value: number
+    index: number
+  }
+
+  export interface ProposalWishesValueFieldEvent {
+    field: '$.wishes[].value'
+    value: number
+    index: number
+  }
+
+  export interface ProposalForwardsFieldEvent {
+    field: '$.forwards[]'
     index: number
     value: Uint8Array<ArrayBuffer>
   }
@@ -576,8 +638,166 @@ export namespace Proposal {
     return decodeMessage(buf, Proposal.codec(), opts)
   }
 
-  export function stream (buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<Proposal>): Generator<ProposalNetworkIdFieldEvent | ProposalSeqFieldEvent | ProposalLclFieldEvent | ProposalTimeMsFieldEvent | ProposalUsersHashFieldEvent | ProposalInputsHashFieldEvent | ProposalResultStatusFieldEvent | ProposalResultStateRootFieldEvent | ProposalResultOutputsRootFieldEvent | ProposalResultConfigHashFieldEvent | ProposalWishesFieldEvent> {
+  export function stream (buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<Proposal>): Generator<ProposalNetworkIdFieldEvent | ProposalSeqFieldEvent | ProposalLclFieldEvent | ProposalTimeMsFieldEvent | ProposalUsersHashFieldEvent | ProposalInputsHashFieldEvent | ProposalResultStatusFieldEvent | ProposalResultStateRootFieldEvent | ProposalResultOutputsRootFieldEvent | ProposalResultConfigHashFieldEvent | ProposalWishesKindFieldEvent | ProposalWishesKeyFieldEvent | ProposalWishesFieldFieldEvent | ProposalWishesValueFieldEvent | ProposalForwardsFieldEvent> {
     return streamMessage(buf, Proposal.codec(), opts)
+  }
+}
+
+export interface ConfigWish {
+  kind: number
+  key: Uint8Array<ArrayBuffer>
+  field: number
+  value: number
+}
+
+export namespace ConfigWish {
+  let _codec: Codec<ConfigWish>
+
+  export const codec = (): Codec<ConfigWish> => {
+    if (_codec == null) {
+      _codec = message<ConfigWish>((obj, w, opts = {}) => {
+        if (opts.lengthDelimited !== false) {
+          w.fork()
+        }
+
+        if ((obj.kind != null && obj.kind !== 0)) {
+          w.uint32(8)
+          w.uint32(obj.kind)
+        }
+
+        if ((obj.key != null && obj.key.byteLength > 0)) {
+          w.uint32(18)
+          w.bytes(obj.key)
+        }
+
+        if ((obj.field != null && obj.field !== 0)) {
+          w.uint32(24)
+          w.uint32(obj.field)
+        }
+
+        if ((obj.value != null && obj.value !== 0)) {
+          w.uint32(32)
+          w.uint64Number(obj.value)
+        }
+
+        if (opts.lengthDelimited !== false) {
+          w.ldelim()
+        }
+      }, (reader, length, opts = {}) => {
+        const obj: any = {
+          kind: 0,
+          key: uint8ArrayAlloc(0),
+          field: 0,
+          value: 0
+        }
+
+        const end = length == null ? reader.len : reader.pos + length
+
+        while (reader.pos < end) {
+          const tag = reader.uint32()
+
+          switch (tag >>> 3) {
+            case 1: {
+              obj.kind = reader.uint32()
+              break
+            }
+            case 2: {
+              obj.key = reader.bytes()
+              break
+            }
+            case 3: {
+              obj.field = reader.uint32()
+              break
+            }
+            case 4: {
+              obj.value = reader.uint64Number()
+              break
+            }
+            default: {
+              reader.skipType(tag & 7)
+              break
+            }
+          }
+        }
+
+        return obj
+      }, function * (reader, length, prefix, opts = {}) {
+        const end = length == null ? reader.len : reader.pos + length
+
+        while (reader.pos < end) {
+          const tag = reader.uint32()
+
+          switch (tag >>> 3) {
+            case 1: {
+              yield {
+                field: `${prefix}.kind`,
+                value: reader.uint32()
+              }
+              break
+            }
+            case 2: {
+              yield {
+                field: `${prefix}.key`,
+                value: reader.bytes()
+              }
+              break
+            }
+            case 3: {
+              yield {
+                field: `${prefix}.field`,
+                value: reader.uint32()
+              }
+              break
+            }
+            case 4: {
+              yield {
+                field: `${prefix}.value`,
+                value: reader.uint64Number()
+              }
+              break
+            }
+            default: {
+              reader.skipType(tag & 7)
+              break
+            }
+          }
+        }
+      })
+    }
+
+    return _codec
+  }
+
+  export interface ConfigWishKindFieldEvent {
+    field: '$.kind'
+    value: number
+  }
+
+  export interface ConfigWishKeyFieldEvent {
+    field: '$.key'
+    value: Uint8Array<ArrayBuffer>
+  }
+
+  export interface ConfigWishFieldFieldEvent {
+    field: '$.field'
+    value: number
+  }
+
+  export interface ConfigWishValueFieldEvent {
+    field: '$.value'
+    value: number
+  }
+
+  export function encode (obj: Partial<ConfigWish>): Uint8Array<ArrayBuffer> {
+    return encodeMessage(obj, ConfigWish.codec())
+  }
+
+  export function decode (buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<ConfigWish>): ConfigWish {
+    return decodeMessage(buf, ConfigWish.codec(), opts)
+  }
+
+  export function stream (buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<ConfigWish>): Generator<ConfigWishKindFieldEvent | ConfigWishKeyFieldEvent | ConfigWishFieldFieldEvent | ConfigWishValueFieldEvent> {
+    return streamMessage(buf, ConfigWish.codec(), opts)
   }
 }
 
@@ -1127,6 +1347,239 @@ export namespace InputList {
 
   export function stream (buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<InputList>): Generator<InputListInputsUserFieldEvent | InputListInputsOrdinalFieldEvent | InputListInputsContentFieldEvent> {
     return streamMessage(buf, InputList.codec(), opts)
+  }
+}
+
+export interface ForwardBatch {
+  networkId: Uint8Array<ArrayBuffer>
+  untilSeq: number
+  users: UserEntry[]
+  inputs: UserInput[]
+}
+
+export namespace ForwardBatch {
+  let _codec: Codec<ForwardBatch>
+
+  export const codec = (): Codec<ForwardBatch> => {
+    if (_codec == null) {
+      _codec = message<ForwardBatch>((obj, w, opts = {}) => {
+        if (opts.lengthDelimited !== false) {
+          w.fork()
+        }
+
+        if ((obj.networkId != null && obj.networkId.byteLength > 0)) {
+          w.uint32(10)
+          w.bytes(obj.networkId)
+        }
+
+        if ((obj.untilSeq != null && obj.untilSeq !== 0)) {
+          w.uint32(16)
+          w.uint64Number(obj.untilSeq)
+        }
+
+        if (obj.users != null && obj.users.length > 0) {
+          for (const value of obj.users) {
+            w.uint32(26)
+            UserEntry.codec().encode(value, w)
+          }
+        }
+
+        if (obj.inputs != null && obj.inputs.length > 0) {
+          for (const value of obj.inputs) {
+            w.uint32(34)
+            UserInput.codec().encode(value, w)
+          }
+        }
+
+        if (opts.lengthDelimited !== false) {
+          w.ldelim()
+        }
+      }, (reader, length, opts = {}) => {
+        const obj: any = {
+          networkId: uint8ArrayAlloc(0),
+          untilSeq: 0,
+          users: [],
+          inputs: []
+        }
+
+        const end = length == null ? reader.len : reader.pos + length
+
+        while (reader.pos < end) {
+          const tag = reader.uint32()
+
+          switch (tag >>> 3) {
+            case 1: {
+              obj.networkId = reader.bytes()
+              break
+            }
+            case 2: {
+              obj.untilSeq = reader.uint64Number()
+              break
+            }
+            case 3: {
+              if (opts.limits?.users != null && obj.users.length === opts.limits.users) {
+                throw new MaxLengthError('Decode error - repeated field "users" had too many elements')
+              }
+
+              obj.users.push(UserEntry.codec().decode(reader, reader.uint32(), {
+                limits: opts.limits?.users$
+              }))
+              break
+            }
+            case 4: {
+              if (opts.limits?.inputs != null && obj.inputs.length === opts.limits.inputs) {
+                throw new MaxLengthError('Decode error - repeated field "inputs" had too many elements')
+              }
+
+              obj.inputs.push(UserInput.codec().decode(reader, reader.uint32(), {
+                limits: opts.limits?.inputs$
+              }))
+              break
+            }
+            default: {
+              reader.skipType(tag & 7)
+              break
+            }
+          }
+        }
+
+        return obj
+      }, function * (reader, length, prefix, opts = {}) {
+        const obj = {
+          users: 0,
+          inputs: 0
+        }
+
+        const end = length == null ? reader.len : reader.pos + length
+
+        while (reader.pos < end) {
+          const tag = reader.uint32()
+
+          switch (tag >>> 3) {
+            case 1: {
+              yield {
+                field: `${prefix}.networkId`,
+                value: reader.bytes()
+              }
+              break
+            }
+            case 2: {
+              yield {
+                field: `${prefix}.untilSeq`,
+                value: reader.uint64Number()
+              }
+              break
+            }
+            case 3: {
+              if (opts.limits?.users != null && obj.users === opts.limits.users) {
+                throw new MaxLengthError('Streaming decode error - repeated field "users" had too many elements')
+              }
+
+              for (const evt of UserEntry.codec().stream(reader, reader.uint32(), `${prefix}.users[]`, {
+                limits: opts.limits?.users$
+              })) {
+                yield {
+                  ...evt,
+                  index: obj.users
+                }
+              }
+
+              obj.users++
+
+              break
+            }
+            case 4: {
+              if (opts.limits?.inputs != null && obj.inputs === opts.limits.inputs) {
+                throw new MaxLengthError('Streaming decode error - repeated field "inputs" had too many elements')
+              }
+
+              for (const evt of UserInput.codec().stream(reader, reader.uint32(), `${prefix}.inputs[]`, {
+                limits: opts.limits?.inputs$
+              })) {
+                yield {
+                  ...evt,
+                  index: obj.inputs
+                }
+              }
+
+              obj.inputs++
+
+              break
+            }
+            default: {
+              reader.skipType(tag & 7)
+              break
+            }
+          }
+        }
+      })
+    }
+
+    return _codec
+  }
+
+  export interface ForwardBatchNetworkIdFieldEvent {
+    field: '$.networkId'
+    value: Uint8Array<ArrayBuffer>
+  }
+
+  export interface ForwardBatchUntilSeqFieldEvent {
+    field: '$.untilSeq'
+    value: number
+  }
+
+  export interface ForwardBatchUsersKeyFieldEvent {
+    field: '$.users[].key'
+    value: Uint8Array<ArrayBuffer>
+    index: number
+  }
+
+  export interface ForwardBatchUsersExpiryMsFieldEvent {
+    field: '$.users[].expiryMs'
+    value: number
+    index: number
+  }
+
+  export interface ForwardBatchUsersNonceFieldEvent {
+    field: '$.users[].nonce'
+    value: Uint8Array<ArrayBuffer>
+    index: number
+  }
+
+  export interface ForwardBatchUsersSignatureFieldEvent {
+    field: '$.users[].signature'
+    value: Uint8Array<ArrayBuffer>
+    index: number
+  }
+
+  export interface ForwardBatchInputsUserFieldEvent {
+    field: '$.inputs[].user'
+    value: number
+    index: number
+  }
+
+  export interface ForwardBatchInputsOrdinalFieldEvent {
+    field: '$.inputs[].ordinal'
+    value: number
+    index: number
+  }
+
+  export interface ForwardBatchInputsContentFieldEvent {
+    field: '$.inputs[].content'
+    value: Uint8Array<ArrayBuffer>
+    index: number
+  }
+
+  export function encode (obj: Partial<ForwardBatch>): Uint8Array<ArrayBuffer> {
+    return encodeMessage(obj, ForwardBatch.codec())
+  }
+
+  export function decode (buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<ForwardBatch>): ForwardBatch {
+    return decodeMessage(buf, ForwardBatch.codec(), opts)
+  }
+
+  export function stream (buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<ForwardBatch>): Generator<ForwardBatchNetworkIdFieldEvent | ForwardBatchUntilSeqFieldEvent | ForwardBatchUsersKeyFieldEvent | ForwardBatchUsersExpiryMsFieldEvent | ForwardBatchUsersNonceFieldEvent | ForwardBatchUsersSignatureFieldEvent | ForwardBatchInputsUserFieldEvent | ForwardBatchInputsOrdinalFieldEvent | ForwardBatchInputsContentFieldEvent> {
+    return streamMessage(buf, ForwardBatch.codec(), opts)
   }
 }
 

@@ -883,6 +883,7 @@ export interface LedgerInput {
   user: number
   id: Uint8Array<ArrayBuffer>
   content: Uint8Array<ArrayBuffer>
+  untilSeq: number
 }
 
 export namespace LedgerInput {
@@ -910,6 +911,11 @@ export namespace LedgerInput {
           w.bytes(obj.content)
         }
 
+        if ((obj.untilSeq != null && obj.untilSeq !== 0)) {
+          w.uint32(32)
+          w.uint64Number(obj.untilSeq)
+        }
+
         if (opts.lengthDelimited !== false) {
           w.ldelim()
         }
@@ -917,7 +923,8 @@ export namespace LedgerInput {
         const obj: any = {
           user: 0,
           id: uint8ArrayAlloc(0),
-          content: uint8ArrayAlloc(0)
+          content: uint8ArrayAlloc(0),
+          untilSeq: 0
         }
 
         const end = length == null ? reader.len : reader.pos + length
@@ -936,6 +943,10 @@ export namespace LedgerInput {
             }
             case 3: {
               obj.content = reader.bytes()
+              break
+            }
+            case 4: {
+              obj.untilSeq = reader.uint64Number()
               break
             }
             default: {
@@ -974,6 +985,13 @@ export namespace LedgerInput {
               }
               break
             }
+            case 4: {
+              yield {
+                field: `${prefix}.untilSeq`,
+                value: reader.uint64Number()
+              }
+              break
+            }
             default: {
               reader.skipType(tag & 7)
               break
@@ -1001,6 +1019,11 @@ export namespace LedgerInput {
     value: Uint8Array<ArrayBuffer>
   }
 
+  export interface LedgerInputUntilSeqFieldEvent {
+    field: '$.untilSeq'
+    value: number
+  }
+
   export function encode (obj: Partial<LedgerInput>): Uint8Array<ArrayBuffer> {
     return encodeMessage(obj, LedgerInput.codec())
   }
@@ -1009,7 +1032,7 @@ export namespace LedgerInput {
     return decodeMessage(buf, LedgerInput.codec(), opts)
   }
 
-  export function stream (buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<LedgerInput>): Generator<LedgerInputUserFieldEvent | LedgerInputIdFieldEvent | LedgerInputContentFieldEvent> {
+  export function stream (buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<LedgerInput>): Generator<LedgerInputUserFieldEvent | LedgerInputIdFieldEvent | LedgerInputContentFieldEvent | LedgerInputUntilSeqFieldEvent> {
     return streamMessage(buf, LedgerInput.codec(), opts)
   }
 }
@@ -1165,6 +1188,12 @@ export namespace LedgerBody {
     index: number
   }
 
+  export interface LedgerBodyInputsUntilSeqFieldEvent {
+    field: '$.inputs[].untilSeq'
+    value: number
+    index: number
+  }
+
   export function encode (obj: Partial<LedgerBody>): Uint8Array<ArrayBuffer> {
     return encodeMessage(obj, LedgerBody.codec())
   }
@@ -1173,7 +1202,7 @@ export namespace LedgerBody {
     return decodeMessage(buf, LedgerBody.codec(), opts)
   }
 
-  export function stream (buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<LedgerBody>): Generator<LedgerBodyUsersFieldEvent | LedgerBodyInputsUserFieldEvent | LedgerBodyInputsIdFieldEvent | LedgerBodyInputsContentFieldEvent> {
+  export function stream (buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<LedgerBody>): Generator<LedgerBodyUsersFieldEvent | LedgerBodyInputsUserFieldEvent | LedgerBodyInputsIdFieldEvent | LedgerBodyInputsContentFieldEvent | LedgerBodyInputsUntilSeqFieldEvent> {
     return streamMessage(buf, LedgerBody.codec(), opts)
   }
 }
@@ -1482,6 +1511,7 @@ export interface LedgerRecord {
   header: Uint8Array<ArrayBuffer>
   body: Uint8Array<ArrayBuffer>
   certificate?: Certificate
+  config: Uint8Array<ArrayBuffer>
 }
 
 export namespace LedgerRecord {
@@ -1509,13 +1539,19 @@ export namespace LedgerRecord {
           Certificate.codec().encode(obj.certificate, w)
         }
 
+        if ((obj.config != null && obj.config.byteLength > 0)) {
+          w.uint32(34)
+          w.bytes(obj.config)
+        }
+
         if (opts.lengthDelimited !== false) {
           w.ldelim()
         }
       }, (reader, length, opts = {}) => {
         const obj: any = {
           header: uint8ArrayAlloc(0),
-          body: uint8ArrayAlloc(0)
+          body: uint8ArrayAlloc(0),
+          config: uint8ArrayAlloc(0)
         }
 
         const end = length == null ? reader.len : reader.pos + length
@@ -1536,6 +1572,10 @@ export namespace LedgerRecord {
               obj.certificate = Certificate.codec().decode(reader, reader.uint32(), {
                 limits: opts.limits?.certificate
               })
+              break
+            }
+            case 4: {
+              obj.config = reader.bytes()
               break
             }
             default: {
@@ -1572,6 +1612,13 @@ export namespace LedgerRecord {
                 limits: opts.limits?.certificate
               })
 
+              break
+            }
+            case 4: {
+              yield {
+                field: `${prefix}.config`,
+                value: reader.bytes()
+              }
               break
             }
             default: {
@@ -1623,6 +1670,11 @@ export namespace LedgerRecord {
     index: number
   }
 
+  export interface LedgerRecordConfigFieldEvent {
+    field: '$.config'
+    value: Uint8Array<ArrayBuffer>
+  }
+
   export function encode (obj: Partial<LedgerRecord>): Uint8Array<ArrayBuffer> {
     return encodeMessage(obj, LedgerRecord.codec())
   }
@@ -1631,7 +1683,7 @@ export namespace LedgerRecord {
     return decodeMessage(buf, LedgerRecord.codec(), opts)
   }
 
-  export function stream (buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<LedgerRecord>): Generator<LedgerRecordHeaderFieldEvent | LedgerRecordBodyFieldEvent | LedgerRecordCertificateSeqFieldEvent | LedgerRecordCertificateAttemptFieldEvent | LedgerRecordCertificateHashFieldEvent | LedgerRecordCertificateSignaturesValidatorFieldEvent | LedgerRecordCertificateSignaturesSignatureFieldEvent> {
+  export function stream (buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<LedgerRecord>): Generator<LedgerRecordHeaderFieldEvent | LedgerRecordBodyFieldEvent | LedgerRecordCertificateSeqFieldEvent | LedgerRecordCertificateAttemptFieldEvent | LedgerRecordCertificateHashFieldEvent | LedgerRecordCertificateSignaturesValidatorFieldEvent | LedgerRecordCertificateSignaturesSignatureFieldEvent | LedgerRecordConfigFieldEvent> {
     return streamMessage(buf, LedgerRecord.codec(), opts)
   }
 }

@@ -23,6 +23,8 @@ export interface Hello {
   timeMs: number
   instance: Uint8Array<ArrayBuffer>
   alone: boolean
+  relay: boolean
+  observed: string
 }
 
 export namespace Hello {
@@ -132,6 +134,16 @@ export namespace Hello {
           w.bool(obj.alone)
         }
 
+        if ((obj.relay != null && obj.relay !== false)) {
+          w.uint32(160)
+          w.bool(obj.relay)
+        }
+
+        if ((obj.observed != null && obj.observed !== '')) {
+          w.uint32(170)
+          w.string(obj.observed)
+        }
+
         if (opts.lengthDelimited !== false) {
           w.ldelim()
         }
@@ -155,7 +167,9 @@ export namespace Hello {
           lcl: uint8ArrayAlloc(0),
           timeMs: 0,
           instance: uint8ArrayAlloc(0),
-          alone: false
+          alone: false,
+          relay: false,
+          observed: ''
         }
 
         const end = length == null ? reader.len : reader.pos + length
@@ -242,6 +256,14 @@ export namespace Hello {
             }
             case 19: {
               obj.alone = reader.bool()
+              break
+            }
+            case 20: {
+              obj.relay = reader.bool()
+              break
+            }
+            case 21: {
+              obj.observed = reader.string()
               break
             }
             default: {
@@ -404,6 +426,20 @@ export namespace Hello {
               }
               break
             }
+            case 20: {
+              yield {
+                field: `${prefix}.relay`,
+                value: reader.bool()
+              }
+              break
+            }
+            case 21: {
+              yield {
+                field: `${prefix}.observed`,
+                value: reader.string()
+              }
+              break
+            }
             default: {
               reader.skipType(tag & 7)
               break
@@ -512,6 +548,16 @@ export namespace Hello {
     value: boolean
   }
 
+  export interface HelloRelayFieldEvent {
+    field: '$.relay'
+    value: boolean
+  }
+
+  export interface HelloObservedFieldEvent {
+    field: '$.observed'
+    value: string
+  }
+
   export function encode (obj: Partial<Hello>): Uint8Array<ArrayBuffer> {
     return encodeMessage(obj, Hello.codec())
   }
@@ -520,7 +566,7 @@ export namespace Hello {
     return decodeMessage(buf, Hello.codec(), opts)
   }
 
-  export function stream (buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<Hello>): Generator<HelloProtocolVersionFieldEvent | HelloAgentFieldEvent | HelloNetworkIdFieldEvent | HelloContractIdFieldEvent | HelloUnlHashFieldEvent | HelloConfigHashFieldEvent | HelloGenesisStateRootFieldEvent | HelloThresholdFieldEvent | HelloRoundtimeMsFieldEvent | HelloMinRoundtimeMsFieldEvent | HelloLimitsHashFieldEvent | HelloRoleFieldEvent | HelloPublicKeyFieldEvent | HelloAddressesFieldEvent | HelloSeqFieldEvent | HelloLclFieldEvent | HelloTimeMsFieldEvent | HelloInstanceFieldEvent | HelloAloneFieldEvent> {
+  export function stream (buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<Hello>): Generator<HelloProtocolVersionFieldEvent | HelloAgentFieldEvent | HelloNetworkIdFieldEvent | HelloContractIdFieldEvent | HelloUnlHashFieldEvent | HelloConfigHashFieldEvent | HelloGenesisStateRootFieldEvent | HelloThresholdFieldEvent | HelloRoundtimeMsFieldEvent | HelloMinRoundtimeMsFieldEvent | HelloLimitsHashFieldEvent | HelloRoleFieldEvent | HelloPublicKeyFieldEvent | HelloAddressesFieldEvent | HelloSeqFieldEvent | HelloLclFieldEvent | HelloTimeMsFieldEvent | HelloInstanceFieldEvent | HelloAloneFieldEvent | HelloRelayFieldEvent | HelloObservedFieldEvent> {
     return streamMessage(buf, Hello.codec(), opts)
   }
 }
@@ -1139,6 +1185,9 @@ export interface Status {
   lcl: Uint8Array<ArrayBuffer>
   role: number
   agent: string
+  addresses: string[]
+  relay: boolean
+  unreached: Uint8Array<ArrayBuffer>[]
 }
 
 export namespace Status {
@@ -1171,6 +1220,25 @@ export namespace Status {
           w.string(obj.agent)
         }
 
+        if (obj.addresses != null && obj.addresses.length > 0) {
+          for (const value of obj.addresses) {
+            w.uint32(42)
+            w.string(value)
+          }
+        }
+
+        if ((obj.relay != null && obj.relay !== false)) {
+          w.uint32(48)
+          w.bool(obj.relay)
+        }
+
+        if (obj.unreached != null && obj.unreached.length > 0) {
+          for (const value of obj.unreached) {
+            w.uint32(58)
+            w.bytes(value)
+          }
+        }
+
         if (opts.lengthDelimited !== false) {
           w.ldelim()
         }
@@ -1179,7 +1247,10 @@ export namespace Status {
           seq: 0,
           lcl: uint8ArrayAlloc(0),
           role: 0,
-          agent: ''
+          agent: '',
+          addresses: [],
+          relay: false,
+          unreached: []
         }
 
         const end = length == null ? reader.len : reader.pos + length
@@ -1204,6 +1275,26 @@ export namespace Status {
               obj.agent = reader.string()
               break
             }
+            case 5: {
+              if (opts.limits?.addresses != null && obj.addresses.length === opts.limits.addresses) {
+                throw new MaxLengthError('Decode error - repeated field "addresses" had too many elements')
+              }
+
+              obj.addresses.push(reader.string())
+              break
+            }
+            case 6: {
+              obj.relay = reader.bool()
+              break
+            }
+            case 7: {
+              if (opts.limits?.unreached != null && obj.unreached.length === opts.limits.unreached) {
+                throw new MaxLengthError('Decode error - repeated field "unreached" had too many elements')
+              }
+
+              obj.unreached.push(reader.bytes())
+              break
+            }
             default: {
               reader.skipType(tag & 7)
               break
@@ -1213,6 +1304,11 @@ export namespace Status {
 
         return obj
       }, function * (reader, length, prefix, opts = {}) {
+        const obj = {
+          addresses: 0,
+          unreached: 0
+        }
+
         const end = length == null ? reader.len : reader.pos + length
 
         while (reader.pos < end) {
@@ -1247,6 +1343,43 @@ export namespace Status {
               }
               break
             }
+            case 5: {
+              if (opts.limits?.addresses != null && obj.addresses === opts.limits.addresses) {
+                throw new MaxLengthError('Streaming decode error - repeated field "addresses" had too many elements')
+              }
+
+              yield {
+                field: `${prefix}.addresses[]`,
+                index: obj.addresses,
+                value: reader.string()
+              }
+
+              obj.addresses++
+
+              break
+            }
+            case 6: {
+              yield {
+                field: `${prefix}.relay`,
+                value: reader.bool()
+              }
+              break
+            }
+            case 7: {
+              if (opts.limits?.unreached != null && obj.unreached === opts.limits.unreached) {
+                throw new MaxLengthError('Streaming decode error - repeated field "unreached" had too many elements')
+              }
+
+              yield {
+                field: `${prefix}.unreached[]`,
+                index: obj.unreached,
+                value: reader.bytes()
+              }
+
+              obj.unreached++
+
+              break
+            }
             default: {
               reader.skipType(tag & 7)
               break
@@ -1279,6 +1412,23 @@ export namespace Status {
     value: string
   }
 
+  export interface StatusAddressesFieldEvent {
+    field: '$.addresses[]'
+    index: number
+    value: string
+  }
+
+  export interface StatusRelayFieldEvent {
+    field: '$.relay'
+    value: boolean
+  }
+
+  export interface StatusUnreachedFieldEvent {
+    field: '$.unreached[]'
+    index: number
+    value: Uint8Array<ArrayBuffer>
+  }
+
   export function encode (obj: Partial<Status>): Uint8Array<ArrayBuffer> {
     return encodeMessage(obj, Status.codec())
   }
@@ -1287,7 +1437,223 @@ export namespace Status {
     return decodeMessage(buf, Status.codec(), opts)
   }
 
-  export function stream (buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<Status>): Generator<StatusSeqFieldEvent | StatusLclFieldEvent | StatusRoleFieldEvent | StatusAgentFieldEvent> {
+  export function stream (buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<Status>): Generator<StatusSeqFieldEvent | StatusLclFieldEvent | StatusRoleFieldEvent | StatusAgentFieldEvent | StatusAddressesFieldEvent | StatusRelayFieldEvent | StatusUnreachedFieldEvent> {
     return streamMessage(buf, Status.codec(), opts)
+  }
+}
+
+export interface DialBack {
+  addresses: string[]
+}
+
+export namespace DialBack {
+  let _codec: Codec<DialBack>
+
+  export const codec = (): Codec<DialBack> => {
+    if (_codec == null) {
+      _codec = message<DialBack>((obj, w, opts = {}) => {
+        if (opts.lengthDelimited !== false) {
+          w.fork()
+        }
+
+        if (obj.addresses != null && obj.addresses.length > 0) {
+          for (const value of obj.addresses) {
+            w.uint32(10)
+            w.string(value)
+          }
+        }
+
+        if (opts.lengthDelimited !== false) {
+          w.ldelim()
+        }
+      }, (reader, length, opts = {}) => {
+        const obj: any = {
+          addresses: []
+        }
+
+        const end = length == null ? reader.len : reader.pos + length
+
+        while (reader.pos < end) {
+          const tag = reader.uint32()
+
+          switch (tag >>> 3) {
+            case 1: {
+              if (opts.limits?.addresses != null && obj.addresses.length === opts.limits.addresses) {
+                throw new MaxLengthError('Decode error - repeated field "addresses" had too many elements')
+              }
+
+              obj.addresses.push(reader.string())
+              break
+            }
+            default: {
+              reader.skipType(tag & 7)
+              break
+            }
+          }
+        }
+
+        return obj
+      }, function * (reader, length, prefix, opts = {}) {
+        const obj = {
+          addresses: 0
+        }
+
+        const end = length == null ? reader.len : reader.pos + length
+
+        while (reader.pos < end) {
+          const tag = reader.uint32()
+
+          switch (tag >>> 3) {
+            case 1: {
+              if (opts.limits?.addresses != null && obj.addresses === opts.limits.addresses) {
+                throw new MaxLengthError('Streaming decode error - repeated field "addresses" had too many elements')
+              }
+
+              yield {
+                field: `${prefix}.addresses[]`,
+                index: obj.addresses,
+                value: reader.string()
+              }
+
+              obj.addresses++
+
+              break
+            }
+            default: {
+              reader.skipType(tag & 7)
+              break
+            }
+          }
+        }
+      })
+    }
+
+    return _codec
+  }
+
+  export interface DialBackAddressesFieldEvent {
+    field: '$.addresses[]'
+    index: number
+    value: string
+  }
+
+  export function encode (obj: Partial<DialBack>): Uint8Array<ArrayBuffer> {
+    return encodeMessage(obj, DialBack.codec())
+  }
+
+  export function decode (buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<DialBack>): DialBack {
+    return decodeMessage(buf, DialBack.codec(), opts)
+  }
+
+  export function stream (buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<DialBack>): Generator<DialBackAddressesFieldEvent> {
+    return streamMessage(buf, DialBack.codec(), opts)
+  }
+}
+
+export interface DialBackResult {
+  reached: boolean[]
+}
+
+export namespace DialBackResult {
+  let _codec: Codec<DialBackResult>
+
+  export const codec = (): Codec<DialBackResult> => {
+    if (_codec == null) {
+      _codec = message<DialBackResult>((obj, w, opts = {}) => {
+        if (opts.lengthDelimited !== false) {
+          w.fork()
+        }
+
+        if (obj.reached != null && obj.reached.length > 0) {
+          for (const value of obj.reached) {
+            w.uint32(8)
+            w.bool(value)
+          }
+        }
+
+        if (opts.lengthDelimited !== false) {
+          w.ldelim()
+        }
+      }, (reader, length, opts = {}) => {
+        const obj: any = {
+          reached: []
+        }
+
+        const end = length == null ? reader.len : reader.pos + length
+
+        while (reader.pos < end) {
+          const tag = reader.uint32()
+
+          switch (tag >>> 3) {
+            case 1: {
+              if (opts.limits?.reached != null && obj.reached.length === opts.limits.reached) {
+                throw new MaxLengthError('Decode error - repeated field "reached" had too many elements')
+              }
+
+              obj.reached.push(reader.bool())
+              break
+            }
+            default: {
+              reader.skipType(tag & 7)
+              break
+            }
+          }
+        }
+
+        return obj
+      }, function * (reader, length, prefix, opts = {}) {
+        const obj = {
+          reached: 0
+        }
+
+        const end = length == null ? reader.len : reader.pos + length
+
+        while (reader.pos < end) {
+          const tag = reader.uint32()
+
+          switch (tag >>> 3) {
+            case 1: {
+              if (opts.limits?.reached != null && obj.reached === opts.limits.reached) {
+                throw new MaxLengthError('Streaming decode error - repeated field "reached" had too many elements')
+              }
+
+              yield {
+                field: `${prefix}.reached[]`,
+                index: obj.reached,
+                value: reader.bool()
+              }
+
+              obj.reached++
+
+              break
+            }
+            default: {
+              reader.skipType(tag & 7)
+              break
+            }
+          }
+        }
+      })
+    }
+
+    return _codec
+  }
+
+  export interface DialBackResultReachedFieldEvent {
+    field: '$.reached[]'
+    index: number
+    value: boolean
+  }
+
+  export function encode (obj: Partial<DialBackResult>): Uint8Array<ArrayBuffer> {
+    return encodeMessage(obj, DialBackResult.codec())
+  }
+
+  export function decode (buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<DialBackResult>): DialBackResult {
+    return decodeMessage(buf, DialBackResult.codec(), opts)
+  }
+
+  export function stream (buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<DialBackResult>): Generator<DialBackResultReachedFieldEvent> {
+    return streamMessage(buf, DialBackResult.codec(), opts)
   }
 }
