@@ -1,23 +1,11 @@
-import { afterEach, expect, it } from 'vitest'
-import { Internet } from '../../scripts/nat-lab/internet.js'
+import { expect, it } from 'vitest'
 import { listNamespaces, ownPrefix } from '../../scripts/nat-lab/namespaces.js'
 import { Probe } from '../../scripts/nat-lab/probe.js'
-import { describeLab } from './describe-lab.js'
-
-const cleanups: (() => Promise<void>)[] = []
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
-})
-
-async function createInternet(): Promise<Internet> {
-  const internet = await Internet.create()
-  cleanups.push(() => internet.destroy())
-  return internet
-}
+import { createInternet, describeLab, onCleanup } from './setup.js'
 
 async function openProbe(namespace: string): Promise<Probe> {
   const probe = await Probe.open(namespace)
-  cleanups.push(() => probe.close())
+  onCleanup(() => probe.close())
   return probe
 }
 

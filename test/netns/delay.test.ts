@@ -1,0 +1,54 @@
+import { expect, it } from 'vitest'
+import { formatFigures, measureDirectness, measureLedgers, spreadOf } from '../../scripts/nat-lab/figures.js'
+import { checkOneChain } from '../helpers/chain.js'
+import { createNetwork, describeLab } from './setup.js'
+
+const DELAY_MS = 150
+/** Proposals, prevotes, precommits. */
+const DELAYS_OF_A_LEDGER = 3
+/** The first proposal to those who have no input, two ledgers, the second with the outputs of the first. */
+const DELAYS_OF_AN_ANSWER = 1 + 2 * DELAYS_OF_A_LEDGER
+const SLACK = 1.5
+const ANSWERS = 15
+
+describeLab('a wide network', () => {
+  it(`closes ledgers within ${SLACK} times the message delays that consensus needs`, async () => {
+    const network = await createNetwork({
+      contract: 'counter',
+      nodes: ['one', 'two', 'three', 'four'].map((name) => ({ name })),
+      config: { roundtime: 2000 }
+    })
+    await network.internet.setDelay(DELAY_MS)
+    await network.start()
+    const firstLedgerMs = await network.waitForFirstLedger()
+    await network.waitUntilReady()
+
+    // One user alone: each answer begins with an idle network.
+    const user = await network.connect('two')
+    const answersMs: number[] = []
+    await user.ask('add 1\n')
+    while (answersMs.length < ANSWERS) {
+      const startMs = performance.now()
+      await user.ask('add 1\n')
+      answersMs.push(performance.now() - startMs)
+    }
+    // Users at all nodes: one ledger after another.
+    const users = await Promise.all(['one', 'two', 'three', 'four'].map((name) => network.connect(name)))
+    const fromSeq = await network.newestSeq()
+    const talk = async (one: (typeof users)[number]): Promise<void> => {
+      while ((await network.newestSeq()) < fromSeq + 30) await one.ask('add 1\n')
+    }
+    await Promise.all(users.map(talk))
+    const ledgers = await measureLedgers(network, fromSeq + 1, fromSeq + 30)
+    const answers = spreadOf(answersMs)
+    const directness = await measureDirectness(network)
+    console.log(formatFigures(`${DELAY_MS} ms each way`, { firstLedgerMs, directness, ledgers, answers }))
+    expect(ledgers.p50).toBeLessThanOrEqual(SLACK * DELAYS_OF_A_LEDGER * DELAY_MS)
+    expect(answers.p50).toBeLessThanOrEqual(SLACK * DELAYS_OF_AN_ANSWER * DELAY_MS)
+    // Nothing is faster than the delay, else it was not there.
+    expect(ledgers.p50).toBeGreaterThanOrEqual(DELAYS_OF_A_LEDGER * DELAY_MS - 5)
+    await network.waitUntilSettled()
+    await network.stop()
+    await checkOneChain(network.processes)
+  })
+})
