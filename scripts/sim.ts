@@ -1,6 +1,6 @@
 /** npm run sim -- --seed S --count N [--trace]: see docs/simulator.md. */
 import { parseArgs } from 'node:util'
-import { closeLedger } from '../src/consensus/close-ledger.js'
+import { closeLedger, tipOf } from '../src/consensus/close-ledger.js'
 import { Consensus } from '../src/consensus/consensus.js'
 import { type Outcome, simulate } from '../test/sim/world.js'
 
@@ -27,7 +27,7 @@ function report(outcome: Outcome, trace: boolean): void {
   console.log(`trace ${outcome.traceHash}; replay: npm run sim -- --seed ${seed} --count 1 --trace`)
 }
 
-const core = { Consensus, closeLedger }
+const core = { Consensus, closeLedger, tipOf }
 const { values } = parseArgs({
   options: { seed: { type: 'string' }, count: { type: 'string' }, trace: { type: 'boolean', default: false } }
 })

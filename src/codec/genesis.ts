@@ -14,7 +14,7 @@ import { CONFIG_RANGES, LIMITS } from './limits.js'
 import * as pb from './pb/ledger.js'
 
 /** Version of the genesis, and with it of every rule that members of a network must share. */
-export const GENESIS_VERSION = 1
+export const GENESIS_VERSION = 2
 
 /**
  * Checks a config as every node does before it uses one: UNL sorted, distinct, 1..128 keys, numbers in their ranges.

@@ -14,7 +14,7 @@ import { LIMITS } from './limits.js'
 import * as pb from './pb/ledger.js'
 
 /** Version of the ledger header. */
-export const LEDGER_VERSION = 1
+export const LEDGER_VERSION = 2
 
 const RESULT_STATUSES: readonly AgreedResult['status'][] = ['ok', 'failed', 'void']
 

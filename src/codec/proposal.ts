@@ -34,6 +34,10 @@ export const PROPOSAL_LIMITS = {
   forwardBytes: 9 * 1024 * 1024,
   /** Inputs of one forward batch. */
   forwardInputs: 4096,
+  /** Content bytes of the inputs of one forward batch: with users and framing it stays below `forwardBytes`. */
+  forwardContentBytes: 8 * 1024 * 1024,
+  /** User entries of all forward batches in one proposal; the users that they name are limited by `users`. */
+  forwardUserEntries: 16_384,
   /** A proposal with both its parts. */
   messageBytes: 77 * 1024 * 1024,
   nonceBytes: 16

@@ -135,6 +135,8 @@ export class MaliciousPeer {
       timeMs,
       usersHash: partHashOf(usersPart),
       inputsHash: partHashOf(inputsPart),
+      wishes: [],
+      forwards: [],
       result: {
         status: 'ok',
         stateRoot: randomBytes(32).toString('hex'),
@@ -183,7 +185,7 @@ export class MaliciousPeer {
   }
 
   #follow(bytes: Uint8Array): void {
-    const message = decodeConsensusMessage(bytes, this.unl, 1024 * 1024)
+    const message = decodeConsensusMessage(bytes, 1024 * 1024)
     if (message.type !== 'proposal') return
     const { seq, lcl } = decodeProposalPayload(message.proposal.signed.payload)
     if (seq < this.seq) return

@@ -1,5 +1,14 @@
-import { tipOf } from '../../src/consensus/close-ledger.js'
-import type { Candidate, Hash, Ledger, Proposal, PublicKey, Vote, VoteSet } from '../../src/consensus/types.js'
+import type {
+  Candidate,
+  ConfigWish,
+  Hash,
+  Ledger,
+  Proposal,
+  ProposalInput,
+  PublicKey,
+  Vote,
+  VoteSet
+} from '../../src/consensus/types.js'
 import { blake3Hex } from '../../src/crypto/index.js'
 import { proposalHash } from './honest-node.js'
 import { type ClosedLedger, type Message, type Peer, SIGNATURE } from './messages.js'
@@ -18,6 +27,7 @@ interface Habits {
   coordinate: number
   replay: number
   serve: number
+  wish: number
 }
 
 const RECENT_MAX = 300
@@ -57,7 +67,8 @@ export class ByzantineNode implements Peer {
       falseResult: draw(),
       coordinate: draw(),
       replay: draw() / 10,
-      serve: draw()
+      serve: draw(),
+      wish: draw() / 2
     }
   }
 
@@ -141,11 +152,20 @@ export class ByzantineNode implements Peer {
   #makeProposal(heard: Proposal): Proposal {
     const { random, signatures } = this.#world
     const user = blake3Hex(Buffer.from(`user 0 of ${this.index}`))
-    const inputs = Array.from({ length: random.between(0, 3) }, () => ({
+    const inputs: ProposalInput[] = Array.from({ length: random.between(0, 3) }, () => ({
       user,
       id: blake3Hex(Buffer.from(`lie ${random.between(0, 20)} of ${this.index}`)),
-      content: new Uint8Array(5)
+      content: new Uint8Array(5),
+      untilSeq: 0
     }))
+    const { forwarded } = this.#world
+    while (forwarded.length > 0 && random.chance(this.#habits.replay * 5)) inputs.push(random.pick(forwarded))
+    const wishes: ConfigWish[] = random.chance(this.#habits.wish)
+      ? [
+          { kind: 'add-validator', key: this.key },
+          { kind: 'set', name: 'threshold', value: random.pick([67, 100]) }
+        ]
+      : []
     const falsely = random.chance(this.#habits.falseResult)
     const unsigned = {
       validator: this.key,
@@ -154,7 +174,8 @@ export class ByzantineNode implements Peer {
       timeMs: random.pick([0, heard.timeMs, heard.timeMs + 1, heard.timeMs * 10]),
       result: falsely ? { ...heard.result, stateRoot: blake3Hex(Buffer.from('false')) } : heard.result,
       users: [{ key: user, proof: { expiryMs: 0, nonce: new Uint8Array(16), signature: SIGNATURE } }],
-      inputs
+      inputs,
+      wishes
     }
     return signatures.signProposal({ ...unsigned, hash: proposalHash(unsigned) })
   }
@@ -213,7 +234,7 @@ export class ByzantineNode implements Peer {
     const previous = checks.closedAt(this.#seq - 1)?.ledger ?? this.#world.genesis
     if (distinct.length === 0 || previous.header.seq !== this.#seq - 1) return null
     const proposals = random.chance(0.2) ? chosen : distinct
-    const ledger = core.closeLedger(tipOf(previous), distinct, profile.config)
+    const ledger = core.closeLedger(this.#world.tipAt(this.#seq - 1), distinct, checks.configAt(this.#seq))
     const hash = random.chance(0.2) ? blake3Hex(Buffer.from(`wrong ${random.fraction()}`)) : ledger.hash
     const prevotes = this.#usurps || random.chance(0.5) ? this.#makePrevotes(hash, attempt) : null
     const about =

@@ -1,7 +1,18 @@
+import { configHashOf } from '../../src/codec/ledger.js'
 import type { Lock } from '../../src/consensus/events.js'
-import type { AgreedResult, ExecutionResult, Hash, Proposal, PublicKey, Vote } from '../../src/consensus/types.js'
+import type {
+  AgreedResult,
+  ConfigWish,
+  ConsensusConfig,
+  ExecutionResult,
+  Hash,
+  Ledger,
+  Proposal,
+  PublicKey,
+  Vote
+} from '../../src/consensus/types.js'
 import type { ClosedLedger, Signatures } from './messages.js'
-import type { Profile } from './profile.js'
+import { expectedQuorum, type Profile } from './profile.js'
 
 export type ViolationKind =
   | 'fork'
@@ -10,6 +21,8 @@ export type ViolationKind =
   | 'certificate'
   | 'precommit'
   | 'input-twice'
+  | 'input-late'
+  | 'config'
   | 'result'
   | 'chain'
   | 'no-progress'
@@ -27,11 +40,12 @@ export class Violation extends Error {
 /** What must hold whatever the network does, over the whole run and across restarts. */
 export class Checks {
   readonly #profile: Profile
-  readonly #members: Set<PublicKey>
   readonly #signatures: Signatures
   /** Users of Byzantine nodes: whoever serves a user can send its inputs again. */
   readonly #lyingUsers: Set<PublicKey>
   readonly #closed = new Map<number, ClosedLedger>()
+  /** In force for a ledger, by its seq. */
+  readonly #configs = new Map<number, ConsensusConfig>()
   readonly #votes = new Map<string, Hash | null>()
   readonly #proposals = new Map<string, Hash>()
   readonly #executed = new Set<Hash>()
@@ -40,7 +54,7 @@ export class Checks {
 
   constructor(profile: Profile, signatures: Signatures, lyingUsers: Set<PublicKey>) {
     this.#profile = profile
-    this.#members = new Set(profile.config.unl)
+    this.#configs.set(1, profile.config)
     this.#signatures = signatures
     this.#lyingUsers = lyingUsers
   }
@@ -94,6 +108,18 @@ export class Checks {
     return first === undefined
   }
 
+  /** The config in force for a ledger, whose predecessor has been closed by somebody. */
+  configAt(seq: number): ConsensusConfig {
+    const config = this.#configs.get(seq)
+    if (config === undefined) throw new Error(`ledger ${seq - 1} is not closed`)
+    return config
+  }
+
+  /** In force for the ledger after the newest one that somebody has closed. */
+  get config(): ConsensusConfig {
+    return this.configAt(this.ledgers + 1)
+  }
+
   closedAt(seq: number): ClosedLedger | undefined {
     return this.#closed.get(seq)
   }
@@ -116,11 +142,13 @@ export class Checks {
 
   #findVotesProblem(votes: ClosedLedger['certificate'], kind: Vote['kind']): string | null {
     const { seq, attempt, hash, signatures } = votes
+    const { unl, threshold } = this.configAt(seq)
+    const quorum = expectedQuorum(unl.length, threshold)
     const signers = new Set(signatures.map(({ validator }) => validator))
     if (signers.size !== signatures.length) return 'a validator is counted twice'
-    if (signers.size < this.#profile.quorum) return `${signers.size} votes, the quorum is ${this.#profile.quorum}`
+    if (signers.size < quorum) return `${signers.size} votes, the quorum is ${quorum}`
     for (const signer of signers) {
-      if (!this.#members.has(signer)) return `${short(signer)} is not in the UNL`
+      if (!unl.includes(signer)) return `${short(signer)} is not in the UNL`
       if (!this.#signatures.isVoteSigned(signer, seq, attempt, kind, hash)) return `${short(signer)} did not sign`
     }
     return null
@@ -132,7 +160,11 @@ export class Checks {
     if (previous !== undefined && previous.ledger.hash !== prevHash) {
       throw new Violation('chain', `ledger ${seq} does not follow the ledger before it`)
     }
-    for (const { id, user } of ledger.inputs) {
+    this.#checkConfig(ledger)
+    for (const { id, user, untilSeq } of ledger.inputs) {
+      if (untilSeq > 0 && seq > untilSeq) {
+        throw new Violation('input-late', `input ${short(id)} is in ledger ${seq}, its last was ${untilSeq}`)
+      }
       if (this.#executed.has(id) && !this.#lyingUsers.has(user)) {
         throw new Violation('input-twice', `input ${short(id)} is executed again in ledger ${seq}`)
       }
@@ -141,13 +173,38 @@ export class Checks {
     this.#checkResult(seq, result, previous?.ledger.header.result.stateRoot)
   }
 
+  /** A config changes as a quorum of the validators wished for, and not otherwise. */
+  #checkConfig({ header, config }: Ledger): void {
+    const { seq, proposals, result } = header
+    const before = this.configAt(seq)
+    const after = config ?? before
+    this.#configs.set(seq + 1, after)
+    if (result.configHash !== configHashOf(after)) {
+      throw new Violation('config', `ledger ${seq} names config ${short(result.configHash)} and has another`)
+    }
+    const wishes = proposals.map((hash) => this.#signatures.proposalOf(hash)?.wishes ?? [])
+    const quorum = expectedQuorum(before.unl.length, before.threshold)
+    const expect = (wish: ConfigWish): void => {
+      const name = JSON.stringify(wish)
+      const count = wishes.filter((of) => of.some((other) => JSON.stringify(other) === name)).length
+      if (count >= quorum) return
+      throw new Violation('config', `ledger ${seq} makes the change ${name}, for which ${count} of ${quorum} wished`)
+    }
+    for (const key of after.unl) if (!before.unl.includes(key)) expect({ kind: 'add-validator', key })
+    for (const key of before.unl) if (!after.unl.includes(key)) expect({ kind: 'remove-validator', key })
+    for (const name of ['threshold', 'roundtimeMs', 'ledgerInputBytes'] as const) {
+      if (before[name] !== after[name]) expect({ kind: 'set', name, value: after[name] })
+    }
+  }
+
   /** True, or void where there may be too few true ones; never what no honest node got. */
   #checkResult(seq: number, result: AgreedResult, rootBefore: Hash | undefined): void {
-    const { differingRate, byzantine, n, quorum } = this.#profile
+    const { differingRate, byzantine, n, quorum, changeEveryMs } = this.#profile
     const expected = this.#results.get(seq - 1)
     if (expected === undefined) return
     const isTrue = differingRate > 0 ? this.#honestResults.has(keyOf(seq - 1, result)) : isSame(result, expected)
-    const mayBeVoid = differingRate > 0 || byzantine > n - quorum
+    // With other validators there may be more false results than true ones.
+    const mayBeVoid = differingRate > 0 || byzantine > n - quorum || (byzantine > 0 && changeEveryMs > 0)
     const isVoid = result.status === 'void' && result.stateRoot === (rootBefore ?? expected.stateRoot)
     if (isTrue || (mayBeVoid && isVoid)) return
     throw new Violation(
@@ -157,8 +214,8 @@ export class Checks {
   }
 }
 
-function keyOf(seq: number, { status, stateRoot, outputsRoot, configHash }: AgreedResult): string {
-  return `${seq} ${status} ${stateRoot} ${outputsRoot} ${configHash}`
+function keyOf(seq: number, { status, stateRoot, outputsRoot }: Omit<AgreedResult, 'configHash'>): string {
+  return `${seq} ${status} ${stateRoot} ${outputsRoot}`
 }
 
 function isSame(a: AgreedResult, b: AgreedResult): boolean {

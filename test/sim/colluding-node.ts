@@ -1,8 +1,8 @@
-import { tipOf } from '../../src/consensus/close-ledger.js'
 import type { ExecutionResult, Hash, Proposal, PublicKey, Vote } from '../../src/consensus/types.js'
 import { blake3Hex } from '../../src/crypto/index.js'
 import { proposalHash } from './honest-node.js'
 import type { ClosedLedger, Message, Peer } from './messages.js'
+import { expectedQuorum } from './profile.js'
 import type { World } from './world.js'
 
 const FALSE_ROOT = blake3Hex(Buffer.from('false state'))
@@ -85,7 +85,7 @@ export class ColludingNode implements Peer {
       configHash: heard.result.configHash
     }
     const { seq, lcl, timeMs } = heard
-    const unsigned = { validator: this.key, seq, lcl, timeMs, result, users: [], inputs: [] }
+    const unsigned = { validator: this.key, seq, lcl, timeMs, result, users: [], inputs: [], wishes: [] }
     const proposal = this.#world.signatures.signProposal({ ...unsigned, hash: proposalHash(unsigned) })
     this.#plot.proposals.set(proposal.hash, proposal)
     this.#tellAll({ type: 'proposal', proposal })
@@ -111,15 +111,18 @@ export class ColludingNode implements Peer {
   }
 
   #coordinate(attempt: number, from: number): void {
-    const { core, profile, checks, genesis, signatures } = this.#world
-    const { unl } = profile.config
+    const { core, checks, genesis, signatures } = this.#world
     const { seq } = this.#plot
+    const previous = checks.closedAt(seq - 1)?.ledger ?? genesis
+    if (previous.header.seq !== seq - 1) return
+    const config = checks.configAt(seq)
+    const { unl } = config
+    const quorum = expectedQuorum(unl.length, config.threshold)
     if (attempt === 0 || unl[(seq + attempt) % unl.length] !== this.key) return
     const held = [...this.#plot.proposals.values()].sort((a, b) => Number(isFalse(b)) - Number(isFalse(a)))
-    const chosen = held.slice(0, profile.quorum)
-    const previous = checks.closedAt(seq - 1)?.ledger ?? genesis
-    if (chosen.length < profile.quorum || previous.header.seq !== seq - 1) return
-    const { hash } = core.closeLedger(tipOf(previous), chosen, profile.config)
+    const chosen = held.slice(0, quorum)
+    if (chosen.length < quorum) return
+    const { hash } = core.closeLedger(this.#world.tipAt(seq - 1), chosen, config)
     this.#plot.ledgers.add(hash)
     const proposals = chosen.map((proposal) => proposal.hash)
     const unsigned = { validator: this.key, seq, attempt, hash, proposals, prevotes: null }

@@ -1,8 +1,10 @@
+import { LIMITS } from '../../src/codec/limits.js'
 import { type LedgerTip, tipOf } from '../../src/consensus/close-ledger.js'
 import type { Consensus } from '../../src/consensus/consensus.js'
 import type { ConsensusEffect, ConsensusEvent, Journaled, Lock } from '../../src/consensus/events.js'
 import type {
   Candidate,
+  ConfigWish,
   Ledger,
   Proposal,
   ProposalInput,
@@ -10,6 +12,7 @@ import type {
   PublicKey,
   Vote
 } from '../../src/consensus/types.js'
+import { isFulfilled } from '../../src/consensus/wishes.js'
 import { blake3Hex } from '../../src/crypto/index.js'
 import { execute } from './execution.js'
 import { type ClosedLedger, type Message, type Peer, SIGNATURE } from './messages.js'
@@ -20,6 +23,7 @@ interface Disk {
   ledgers: ClosedLedger[]
   journal: (Journaled & { ownVotes: Vote[] }) | null
   inputsTaken: number
+  wishes: ConfigWish[]
 }
 
 /** Everything that a crash takes. */
@@ -28,6 +32,8 @@ interface Memory {
   events: ConsensusEvent[]
   running: boolean
   inputs: ProposalInput[]
+  /** From observers. Proposed again and again: that they are taken in time and once is for closeLedger to see to. */
+  forwarded: ProposalInput[]
   candidate: Candidate | null
   proposals: Map<string, Proposal>
   catchingUp: boolean
@@ -41,7 +47,7 @@ export class HonestNode implements Peer {
   readonly users: ProposalUser[]
   readonly #world: World
   readonly #genesis: Ledger
-  readonly #disk: Disk = { ledgers: [], journal: null, inputsTaken: 0 }
+  readonly #disk: Disk = { ledgers: [], journal: null, inputsTaken: 0, wishes: [] }
   readonly #slow: boolean
   readonly #clockRate: number
   #memory: Memory | null = null
@@ -74,10 +80,13 @@ export class HonestNode implements Peer {
   start(): void {
     const { journal } = this.#disk
     const world = this.#world
-    const tip = this.tip
+    const { ledgers } = this.#disk
+    const last = ledgers.at(-1)?.ledger ?? this.#genesis
+    const before = ledgers.slice(-1 - LIMITS.forwardLedgers, -1).map(({ ledger }) => ledger)
+    const tip = world.core.tipOf(last, before)
     const core = new world.core.Consensus({
       self: this.key,
-      config: world.profile.config,
+      config: ledgers.findLast(({ ledger }) => ledger.config !== null)?.ledger.config ?? world.profile.config,
       tip,
       journaled: journal,
       timeouts: world.timeouts
@@ -86,7 +95,8 @@ export class HonestNode implements Peer {
       core,
       events: [],
       running: false,
-      inputs: (journal?.proposal?.inputs ?? []).filter((input) => !this.#isExecuted(input)),
+      inputs: (journal?.proposal?.inputs ?? []).filter((input) => input.untilSeq === 0 && !this.#isExecuted(input)),
+      forwarded: (journal?.proposal?.inputs ?? []).filter(({ untilSeq }) => untilSeq > 0),
       candidate: null,
       // The journal holds the content of a lock, so that somebody has it when all were down.
       proposals: new Map((journal?.lock?.proposals ?? []).map((proposal) => [proposal.hash, proposal])),
@@ -121,7 +131,18 @@ export class HonestNode implements Peer {
     const { random } = this.#world
     const user = random.pick(this.users).key
     const id = blake3Hex(Buffer.from(`input ${this.#disk.inputsTaken++} of ${user}`))
-    this.#memory.inputs.push({ user, id, content: new Uint8Array(random.between(1, 15)) })
+    this.#memory.inputs.push({ user, id, content: new Uint8Array(random.between(1, 15)), untilSeq: 0 })
+    this.#apply({ type: 'inputs-waiting' })
+  }
+
+  takeForwarded(input: ProposalInput): void {
+    this.#memory?.forwarded.push(input)
+    this.#apply({ type: 'inputs-waiting' })
+  }
+
+  /** What the operator wishes for from now on; survives crashes. */
+  wish(wishes: ConfigWish[]): void {
+    this.#disk.wishes = wishes
     this.#apply({ type: 'inputs-waiting' })
   }
 
@@ -222,7 +243,8 @@ export class HonestNode implements Peer {
       timeMs: 1_000_000 + Math.floor(world.clock.nowMs),
       result,
       users: this.users,
-      inputs: [...(this.#memory?.inputs ?? [])]
+      inputs: [...(this.#memory?.inputs ?? []), ...(this.#memory?.forwarded ?? [])],
+      wishes: [...this.#disk.wishes]
     }
     const proposal = world.signatures.signProposal({ ...unsigned, hash: proposalHash(unsigned) })
     this.#journalFor(seq).proposal = proposal
@@ -338,6 +360,9 @@ export class HonestNode implements Peer {
     world.ledgerClosed(this.index, closed)
     const executed = new Set(closed.ledger.inputs.map(({ id }) => id))
     memory.inputs = memory.inputs.filter(({ id }) => !executed.has(id))
+    memory.forwarded = memory.forwarded.filter(({ untilSeq }) => untilSeq + 3 > seq)
+    const { config } = closed.ledger
+    if (config !== null) this.#disk.wishes = this.#disk.wishes.filter((wish) => !isFulfilled(wish, config))
     for (const [hash, proposal] of memory.proposals) if (proposal.seq < seq) memory.proposals.delete(hash)
     this.#executeTip()
     if (memory.inputs.length > 0) this.#apply({ type: 'inputs-waiting' })
@@ -365,7 +390,8 @@ export class HonestNode implements Peer {
 }
 
 export function proposalHash(proposal: Omit<Proposal, 'hash'>): string {
-  const { validator, seq, lcl, timeMs, result, users, inputs } = proposal
+  const { validator, seq, lcl, timeMs, result, users, inputs, wishes } = proposal
   const parts = [validator, seq, lcl, timeMs, result.status, result.stateRoot, result.outputsRoot]
-  return blake3Hex(Buffer.from([...parts, ...users.map(({ key }) => key), ...inputs.map(({ id }) => id)].join()))
+  const lists = [...users.map(({ key }) => key), ...inputs.map(({ id }) => id), JSON.stringify(wishes)]
+  return blake3Hex(Buffer.from([...parts, ...lists].join()))
 }

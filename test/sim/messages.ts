@@ -1,4 +1,13 @@
-import type { Candidate, Certificate, Ledger, Proposal, PublicKey, Vote, VoteKind } from '../../src/consensus/types.js'
+import type {
+  Candidate,
+  Certificate,
+  Hash,
+  Ledger,
+  Proposal,
+  PublicKey,
+  Vote,
+  VoteKind
+} from '../../src/consensus/types.js'
 
 export type Message =
   | { type: 'proposal'; proposal: Proposal }
@@ -31,6 +40,7 @@ export const SIGNATURE = new Uint8Array(64)
 export class Signatures {
   readonly #votes = new Set<string>()
   readonly #proposals = new Set<string>()
+  readonly #byHash = new Map<Hash, Proposal>()
   readonly #candidates = new Set<string>()
 
   signVote(vote: Omit<Vote, 'signature'>): Vote {
@@ -40,7 +50,13 @@ export class Signatures {
 
   signProposal(proposal: Proposal): Proposal {
     this.#proposals.add(`${proposal.validator} ${proposal.hash}`)
+    this.#byHash.set(proposal.hash, proposal)
     return proposal
+  }
+
+  /** What somebody has signed under this hash. */
+  proposalOf(hash: Hash): Proposal | undefined {
+    return this.#byHash.get(hash)
   }
 
   signCandidate(candidate: Candidate): Candidate {

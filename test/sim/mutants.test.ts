@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import { closeLedger } from '../../src/consensus/close-ledger.js'
+import { closeLedger, tipOf } from '../../src/consensus/close-ledger.js'
 import { Consensus } from '../../src/consensus/consensus.js'
 import { hunt, loadMutant, MUTANTS } from './mutants.js'
 import { simulate } from './world.js'
 
-const CORE = { Consensus, closeLedger }
+const CORE = { Consensus, closeLedger, tipOf }
 
 describe('mutants are found', () => {
   test.each(MUTANTS)('$name', { timeout: 120_000 }, async (mutant) => {

@@ -223,6 +223,66 @@ export const MUTANTS: Mutant[] = [
     firstSeed: 1,
     seedsMax: 400,
     expected: ['double-vote', 'double-proposal', 'fork']
+  },
+  {
+    name: 'config changed by one wish',
+    replacements: [{ file: 'wishes.ts', from: 'count >= quorum', to: 'count >= 1' }],
+    firstSeed: 1,
+    seedsMax: 400,
+    expected: ['config'],
+    needs: ({ changeEveryMs }) => changeEveryMs > 0
+  },
+  {
+    name: 'new config left out by some',
+    replacements: [
+      {
+        file: CORE,
+        from: 'this.#adoptConfig(ledger.config)',
+        to: 'if (!this.isValidator) this.#adoptConfig(ledger.config)'
+      }
+    ],
+    firstSeed: 1,
+    seedsMax: 400,
+    expected: ['certificate', 'precommit', 'fork', 'no-progress', 'config', 'crash'],
+    needs: ({ changeEveryMs }) => changeEveryMs > 0
+  },
+  {
+    name: 'quorum of the first UNL kept',
+    replacements: [
+      {
+        file: CORE,
+        from: 'this.#quorum = quorumOf(this.#unl.length, config.threshold)',
+        to: 'this.#quorum ||= quorumOf(this.#unl.length, config.threshold)'
+      }
+    ],
+    firstSeed: 1,
+    seedsMax: 400,
+    expected: ['certificate', 'precommit', 'fork', 'no-progress'],
+    needs: ({ changeEveryMs }) => changeEveryMs > 0
+  },
+  {
+    name: 'forwarded input taken twice',
+    replacements: [{ file: 'close-ledger.ts', from: ' && !forwarded.has(id)', to: '' }],
+    firstSeed: 1,
+    seedsMax: 400,
+    expected: ['input-twice'],
+    needs: ({ forwardEveryMs }) => forwardEveryMs > 0
+  },
+  {
+    name: 'forwarded input taken after its time',
+    replacements: [{ file: 'close-ledger.ts', from: 'return untilSeq > seq && untilSeq', to: 'return untilSeq' }],
+    firstSeed: 1,
+    seedsMax: 400,
+    expected: ['input-late', 'input-twice'],
+    needs: ({ forwardEveryMs }) => forwardEveryMs > 0
+  },
+  {
+    name: 'forwarded inputs forgotten at restart',
+    replacements: [{ file: 'close-ledger.ts', from: 'of [...before, ledger]', to: 'of [ledger]' }],
+    firstSeed: 1,
+    seedsMax: 3000,
+    expected: ['input-twice', 'no-progress', 'fork'],
+    needs: ({ forwardEveryMs }) => forwardEveryMs > 0
   }
 ]
 
@@ -259,8 +319,8 @@ export async function loadMutant(mutant: Mutant): Promise<{ core: Core; remove: 
     await writeFile(join(folder, 'package.json'), '{"type":"module"}')
     await symlink(MODULES, join(folder, 'node_modules'))
     const load = (file: string) => import(/* @vite-ignore */ pathToFileURL(join(folder, 'consensus', file)).href)
-    const [{ Consensus }, { closeLedger }] = await Promise.all([load('consensus.js'), load('close-ledger.js')])
-    return { core: { Consensus, closeLedger }, remove }
+    const [{ Consensus }, { closeLedger, tipOf }] = await Promise.all([load('consensus.js'), load('close-ledger.js')])
+    return { core: { Consensus, closeLedger, tipOf }, remove }
   } catch (error) {
     await remove()
     throw error

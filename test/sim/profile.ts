@@ -10,6 +10,10 @@ export interface Profile {
   /** The Byzantine validators, as many as fork safety bears, want one false result to be agreed. */
   colludes: boolean
   observers: number
+  /** A change of the UNL or of the quorum is wished for about this often; 0 for never. Observers are then added. */
+  changeEveryMs: number
+  /** An observer forwards an input about this often; 0 for never. */
+  forwardEveryMs: number
   /** Nodes that are not in the UNL and vote all the same. */
   strangers: number
   config: ConsensusConfig
@@ -83,6 +87,7 @@ function drawAny(random: Random, n: number): Profile {
   const drawn = random.chance(0.5) ? random.between(0, byzantineMax) : 0
   const colludes = drawn > n - quorum && random.chance(0.5)
   const byzantine = colludes ? safe : drawn
+  const changes = random.chance(0.3)
   const strangers = random.chance(0.2) ? 1 : 0
   const unl = Array.from({ length: n }, (_, index) => keyOf(`node ${index}`)).sort()
   return {
@@ -90,7 +95,9 @@ function drawAny(random: Random, n: number): Profile {
     quorum,
     byzantine,
     colludes,
-    observers: random.chance(0.2) ? 1 : 0,
+    observers: changes ? random.between(1, 3) : random.chance(0.2) ? 1 : 0,
+    changeEveryMs: changes ? random.pick([100, 1000, 4000]) : 0,
+    forwardEveryMs: random.chance(0.3) ? random.pick([20, 200, 1000]) : 0,
     strangers,
     config: {
       unl,

@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest'
-import { closeLedger } from '../../src/consensus/close-ledger.js'
+import { closeLedger, tipOf } from '../../src/consensus/close-ledger.js'
 import { Consensus } from '../../src/consensus/consensus.js'
 import { quorumOf } from '../../src/consensus/quorum.js'
 import { drawProfile, expectedQuorum } from './profile.js'
 import { Random } from './random.js'
 import { simulate } from './world.js'
 
-const CORE = { Consensus, closeLedger }
+const CORE = { Consensus, closeLedger, tipOf }
 const PIECES = 6
 const PIECE_SEEDS = 50
 

@@ -1,10 +1,12 @@
 import { genesisLedger } from '../../src/codec/ledger.js'
-import type { closeLedger } from '../../src/consensus/close-ledger.js'
+import { LIMITS } from '../../src/codec/limits.js'
+import { type closeLedger, type LedgerTip, tipOf } from '../../src/consensus/close-ledger.js'
 import type { Consensus } from '../../src/consensus/consensus.js'
 import { DEFAULT_TIMEOUTS } from '../../src/consensus/events.js'
-import type { Ledger, PublicKey } from '../../src/consensus/types.js'
+import type { ConfigWish, ConsensusConfig, Ledger, ProposalInput, PublicKey } from '../../src/consensus/types.js'
 import { blake3Hex } from '../../src/crypto/index.js'
 import { ByzantineNode } from './byzantine-node.js'
+import { Changes } from './changes.js'
 import { Checks, Violation, type ViolationKind } from './checks.js'
 import { Clock } from './clock.js'
 import { ColludingNode, Plot } from './colluding-node.js'
@@ -12,7 +14,7 @@ import { executeTruly } from './execution.js'
 import { HonestNode } from './honest-node.js'
 import { type ClosedLedger, type Peer, Signatures } from './messages.js'
 import { Network } from './network.js'
-import { drawProfile, keyOf, type Profile } from './profile.js'
+import { drawProfile, expectedQuorum, keyOf, type Profile } from './profile.js'
 import { Random } from './random.js'
 import { Trace } from './trace.js'
 
@@ -20,6 +22,7 @@ import { Trace } from './trace.js'
 export interface Core {
   Consensus: typeof Consensus
   closeLedger: typeof closeLedger
+  tipOf: typeof tipOf
 }
 
 export interface Outcome {
@@ -64,6 +67,9 @@ export class World {
   readonly #honest: HonestNode[]
   readonly #byzantine = new Set<number>()
   readonly #healing: boolean
+  readonly #changes: Changes
+  /** Every input that an observer has forwarded, for those who send it again. */
+  readonly forwarded: ProposalInput[] = []
   #faults = true
   #attemptMax = 0
   #voids = 0
@@ -89,6 +95,10 @@ export class World {
       return colludes && index < n ? new ColludingNode(this, index, key, plot) : new ByzantineNode(this, index, key)
     })
     this.#honest = this.peers.filter((peer) => peer instanceof HonestNode)
+    const byzantineKeys = this.peers.filter(({ index }) => this.#byzantine.has(index)).map(({ key }) => key)
+    const spares = this.#honest.filter(({ index }) => index >= n).map(({ key }) => key)
+    const { quorum } = this.profile
+    this.#changes = new Changes(this.random, new Set(byzantineKeys), spares, byzantine <= n - quorum)
     const lyingUsers = new Set<PublicKey>()
     for (const index of this.#byzantine) lyingUsers.add(blake3Hex(Buffer.from(`user 0 of ${index}`)))
     this.checks = new Checks(this.profile, this.signatures, lyingUsers)
@@ -105,8 +115,22 @@ export class World {
 
   /** True when all other honest validators have a ledger, so that one node may lose it. */
   isHeldByOthers(seq: number, index: number): boolean {
-    const others = this.#honest.filter((node) => node.index < this.profile.n && node.index !== index)
+    const others = this.#honest.filter((node) => node.index !== index && this.#isValidatorAt(seq, node.key))
     return this.#faults && others.length > 0 && others.every((node) => node.tip.seq >= seq)
+  }
+
+  /** True for who votes on the ledger `seq` or on the next one. */
+  #isValidatorAt(seq: number, key: PublicKey): boolean {
+    const known = [seq, seq + 1].filter((at) => at >= 1 && at <= this.checks.ledgers + 1)
+    return known.some((at) => this.checks.configAt(at).unl.includes(key))
+  }
+
+  /** The tip of who has closed all ledgers up to `seq`. */
+  tipAt(seq: number): LedgerTip {
+    const ledgerAt = (at: number): Ledger => this.checks.closedAt(at)?.ledger ?? this.genesis
+    const before: Ledger[] = []
+    for (let at = Math.max(1, seq - LIMITS.forwardLedgers); at < seq; at++) before.push(ledgerAt(at))
+    return tipOf(ledgerAt(seq), before)
   }
 
   ledgerClosed(node: number, closed: ClosedLedger): void {
@@ -140,6 +164,8 @@ export class World {
       for (const peer of this.peers) this.clock.schedule(this.random.fraction() * 50, () => peer.start())
       this.#scheduleInputs()
       this.#schedulePartitions()
+      this.#scheduleForwards()
+      this.#scheduleChanges()
       const { faultMs, faultLedgers } = this.profile
       this.#runUntil(faultMs, () => this.checks.ledgers >= faultLedgers)
       if (this.#healing) healingMs = this.#heal()
@@ -174,6 +200,42 @@ export class World {
     })
   }
 
+  /** An observer's user sends an input, and the observer hands it to some validators. */
+  #scheduleForwards(): void {
+    const { forwardEveryMs } = this.profile
+    if (forwardEveryMs === 0) return
+    this.clock.schedule(this.random.fraction() * 2 * forwardEveryMs, () => {
+      const { random } = this
+      const input: ProposalInput = {
+        user: blake3Hex(Buffer.from(`user ${random.between(0, 1)} of an observer`)),
+        id: blake3Hex(Buffer.from(`forwarded ${this.forwarded.length}`)),
+        content: new Uint8Array(random.between(1, 15)),
+        untilSeq: this.checks.ledgers + random.between(1, 6)
+      }
+      this.forwarded.push(input)
+      for (const node of this.#honest) if (random.chance(0.5)) node.takeForwarded(input)
+      this.#scheduleForwards()
+    })
+  }
+
+  /** Operators agree on a change, each in its own time; some change their minds before it is made. */
+  #scheduleChanges(): void {
+    const { changeEveryMs } = this.profile
+    if (changeEveryMs === 0) return
+    this.clock.schedule(this.random.fraction() * 2 * changeEveryMs, () => {
+      if (!this.#faults) return
+      const { random } = this
+      const wish = this.#changes.draw(this.checks.config)
+      for (const node of wish === null ? [] : this.#honest) {
+        const wishes: ConfigWish[] = random.chance(0.9) && wish !== null ? [wish] : []
+        this.clock.schedule(random.fraction() * changeEveryMs, () => {
+          if (this.#faults) node.wish(wishes)
+        })
+      }
+      this.#scheduleChanges()
+    })
+  }
+
   #schedulePartitions(): void {
     const { partitionEveryMs } = this.profile
     if (partitionEveryMs === 0) return
@@ -187,10 +249,16 @@ export class World {
   /** Ends the faults for a quorum of the validators, which must then close ledgers. @returns ms that it took */
   #heal(): number | null {
     this.#faults = false
-    const { n, quorum, byzantine } = this.profile
-    const validators = this.random.shuffle(this.#honest.filter(({ index }) => index < n))
-    if (validators.length < quorum || byzantine > n - quorum) return null
-    const healed = validators.slice(0, this.random.chance(0.5) ? quorum : validators.length)
+    const { byzantine, changeEveryMs, ...first } = this.profile
+    if (byzantine > first.n - first.quorum) return null
+    const { config } = this.checks
+    const quorum = expectedQuorum(config.unl.length, config.threshold)
+    for (const node of this.#honest) node.wish([])
+    const validators = this.random.shuffle(this.#honest.filter(({ key }) => config.unl.includes(key)))
+    if (validators.length < quorum) return null
+    // A change may still be on its way: then all that may become validators are needed.
+    const few = this.random.chance(0.5) && changeEveryMs === 0
+    const healed = changeEveryMs > 0 ? this.#honest : validators.slice(0, few ? quorum : validators.length)
     const others = this.#honest.filter((node) => !healed.includes(node))
     const othersStop = this.random.chance(0.7)
     const startMs = this.clock.nowMs
@@ -207,7 +275,7 @@ export class World {
     }
     const goal = this.checks.ledgers + LEDGERS_AFTER
     const isDone = () => healed.every((node) => node.tip.seq >= goal)
-    const boundMs = this.#healingBoundMs(attempt)
+    const boundMs = this.#healingBoundMs(attempt, config)
     this.#runUntil(startMs + boundMs, isDone)
     if (!isDone()) {
       const tips = healed.map((node) => `${node.index}: ${node.tip.seq}, attempt ${node.attempt}`).join('; ')
@@ -220,8 +288,11 @@ export class World {
    * A lock may bind one validator alone, whose turn to coordinate comes in n attempts at the latest; each attempt takes
    * its three timers at most. The ledgers after the first may each meet every Byzantine coordinator in turn.
    */
-  #healingBoundMs(attempt: number): number {
-    const { n, quorum, config, slowExecutionMs } = this.profile
+  #healingBoundMs(attempt: number, config: ConsensusConfig): number {
+    const { slowExecutionMs, changeEveryMs } = this.profile
+    // Some more may become validators by what is on its way.
+    const n = config.unl.length + (changeEveryMs > 0 ? 3 : 0)
+    const quorum = changeEveryMs > 0 ? 1 : expectedQuorum(n, config.threshold)
     const { proposeMs, stepMs, maxMs, resendMs } = this.timeouts
     const attemptMs = (at: number) => 3.5 * Math.min(proposeMs + at * stepMs, maxMs)
     const firstMs = (n + 4) * attemptMs(attempt + n + 2)

@@ -1,13 +1,16 @@
 import fc from 'fast-check'
-import { CONFIG_RANGES, type ConfigNumber } from '../../../src/codec/index.js'
+import { CONFIG_RANGES } from '../../../src/codec/index.js'
 import type {
   Certificate,
+  ConfigNumber,
+  ConfigWish,
   ConsensusConfig,
   Genesis,
   LedgerHeader,
   LedgerInput,
   UserOutput
 } from '../../../src/consensus/types.js'
+import { targetOfWish } from '../../../src/consensus/wishes.js'
 
 const hexOf = (bytes: number) =>
   fc.uint8Array({ minLength: bytes, maxLength: bytes }).map((value) => Buffer.from(value).toString('hex'))
@@ -72,7 +75,8 @@ export const body: fc.Arbitrary<{ users: string[]; inputs: LedgerInput[] }> = so
       const inputs = ids.slice(0, contents.length).map((id, index) => ({
         user: order[index % Math.max(1, order.length)] ?? '',
         id,
-        content: contents[index] as Uint8Array
+        content: contents[index] as Uint8Array,
+        untilSeq: index % 3 === 0 ? index : 0
       }))
       inputs.sort((a, b) => order.indexOf(a.user) - order.indexOf(b.user))
       return { users, inputs: order.length === 0 ? [] : inputs }
@@ -101,3 +105,14 @@ export const outputs: fc.Arbitrary<UserOutput[]> = fc
     selector: ({ user }) => user
   })
   .map((list) => list.sort((a, b) => (a.user < b.user ? -1 : 1)))
+
+/** Wishes of one validator: no two about the same. */
+export const wishes: fc.Arbitrary<ConfigWish[]> = fc.uniqueArray(
+  fc.oneof(
+    fc.record({ kind: fc.constantFrom('add-validator' as const, 'remove-validator' as const), key: hash }),
+    fc
+      .constantFrom(...(Object.keys(CONFIG_RANGES) as ConfigNumber[]))
+      .chain((name) => inRange(name).map((value) => ({ kind: 'set' as const, name, value })))
+  ),
+  { maxLength: 64, selector: targetOfWish }
+)

@@ -26,8 +26,8 @@ const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
 const signers = [1, 2, 3, 4].map((seed) => new Signer(createKeyPair(Buffer.alloc(32, seed))))
 const users = ['11'.repeat(32), '22'.repeat(32)]
 const inputs: LedgerInput[] = [
-  { user: users[1] as string, id: 'aa'.repeat(32), content: Buffer.from('hello') },
-  { user: users[0] as string, id: 'bb'.repeat(32), content: Buffer.from([0, 255]) }
+  { user: users[1] as string, id: 'aa'.repeat(32), content: Buffer.from('hello'), untilSeq: 0 },
+  { user: users[0] as string, id: 'bb'.repeat(32), content: Buffer.from([0, 255]), untilSeq: 9 }
 ]
 const genesis: Genesis = {
   contractId: '3c349abe-4d70-4f50-9fa6-018f1f2530ab',
@@ -59,7 +59,7 @@ function compute(): Record<string, string> {
     support: 2,
     proposals: ['01'.repeat(32), '02'.repeat(32), '03'.repeat(32)]
   }
-  const ledger = { header, hash: ledgerHashOf(header), users, inputs }
+  const ledger = { header, hash: ledgerHashOf(header), users, inputs, config: genesis.config }
   const vote = { seq: 1, attempt: 3, kind: 'precommit' as const, hash: ledger.hash }
   const signed = signingBytes(SIGNING_DOMAINS.vote, voteBytes(header.networkId, vote))
   const signatures = signers.map((signer) => ({ validator: signer.publicKey, signature: signer.sign(signed) }))
@@ -93,12 +93,12 @@ function compute(): Record<string, string> {
 
 describe('the format', () => {
   it('is the one of the fixture: a change needs a new version, not a new fixture', async () => {
-    const fixture = JSON.parse(await readFile(new URL('../../fixtures/ledger-v1.json', import.meta.url), 'utf8'))
+    const fixture = JSON.parse(await readFile(new URL('../../fixtures/ledger-v2.json', import.meta.url), 'utf8'))
     expect(compute()).toEqual(fixture)
   })
 
   it('still verifies the record of the fixture', async () => {
-    const fixture = JSON.parse(await readFile(new URL('../../fixtures/ledger-v1.json', import.meta.url), 'utf8'))
+    const fixture = JSON.parse(await readFile(new URL('../../fixtures/ledger-v2.json', import.meta.url), 'utf8'))
     const { ledger, certificate } = decodeLedgerRecord(Buffer.from(fixture.record, 'hex'), genesis.config.unl)
     expect(ledger.hash).toBe(fixture.ledgerHash)
     expect(verifyCertificate(certificate, genesis.config.unl, 4, fixture.networkId)).toBe(true)

@@ -100,8 +100,9 @@ describe('encoding and decoding', () => {
         arbitrary.header,
         arbitrary.body,
         arbitrary.certificateAndUnl,
-        (header, body, { certificate, unl }) => {
-          const ledger = { header, hash: ledgerHashOf(header), ...body }
+        fc.option(arbitrary.config),
+        (header, body, { certificate, unl }, config) => {
+          const ledger = { header, hash: ledgerHashOf(header), ...body, config }
           const bytes = encodeLedgerRecord(ledger, certificate, unl)
           expect(plain(decodeLedgerRecord(bytes, unl))).toEqual(plain({ ledger, certificate }))
         }
@@ -220,16 +221,21 @@ describe('values that are not allowed', () => {
 
   it('an unknown version or result', () => {
     const message = pb.LedgerHeader.decode(encodeLedgerHeader(header))
-    expect(outcome('header', pb.LedgerHeader.encode({ ...message, version: 2 }))).toBe('out-of-range')
+    expect(outcome('header', pb.LedgerHeader.encode({ ...message, version: 1 }))).toBe('out-of-range')
     expect(outcome('header', pb.LedgerHeader.encode({ ...message, resultStatus: 3 }))).toBe('out-of-range')
     expect(outcome('header', pb.LedgerHeader.encode({ ...message, prevHash: new Uint8Array(31) }))).toBe('malformed')
     const genesis = pb.Genesis.decode(encodeGenesis({ contractId: 'x', config, stateRoot: key(1) }))
-    expect(outcome('genesis', pb.Genesis.encode({ ...genesis, version: 2 }))).toBe('out-of-range')
+    expect(outcome('genesis', pb.Genesis.encode({ ...genesis, version: 1 }))).toBe('out-of-range')
     expect(outcome('genesis', pb.Genesis.encode({ ...genesis, config: undefined }))).toBe('malformed')
   })
 
   it('bodies out of order', () => {
-    const input = (user: number, id: number) => ({ user: key(user), id: key(id), content: new Uint8Array(1) })
+    const input = (user: number, id: number) => ({
+      user: key(user),
+      id: key(id),
+      content: new Uint8Array(1),
+      untilSeq: 0
+    })
     const users = [key(1), key(2)]
     const bad = [
       { users: [key(2), key(1)], inputs: [] },
@@ -255,7 +261,11 @@ describe('values that are not allowed', () => {
     const bytes = encodeCertificate(certificate([key(4), key(1)]), UNL)
     expect(decodeCertificate(bytes, UNL).signatures.map(({ validator }) => validator)).toEqual([key(1), key(4)])
     expect(() => decodeCertificate(bytes, UNL.slice(0, 3))).toThrow(CodecError)
-    const record = encodeLedgerRecord({ header, hash: '', users: [], inputs: [] }, certificate([key(4)]), UNL)
+    const record = encodeLedgerRecord(
+      { header, hash: '', users: [], inputs: [], config: null },
+      certificate([key(4)]),
+      UNL
+    )
     expect(parseLedgerRecord(record).certificate(UNL).signatures.length).toBe(1)
     expect(() => parseLedgerRecord(record).certificate([])).toThrow(CodecError)
   })
@@ -270,11 +280,12 @@ describe('values that are not allowed', () => {
 
 describe('hashes', () => {
   it('depend on order and on every byte of the inputs', () => {
-    const a = { user: key(1), id: key(1), content: Buffer.from('a') }
-    const b = { user: key(2), id: key(2), content: Buffer.from('b') }
+    const a = { user: key(1), id: key(1), content: Buffer.from('a'), untilSeq: 0 }
+    const b = { user: key(2), id: key(2), content: Buffer.from('b'), untilSeq: 0 }
     const other = { ...a, content: Buffer.from('c') }
-    const hashes = [[a, b], [b, a], [a], [other, b], []].map(inputsHashOf)
-    expect(new Set(hashes).size).toBe(5)
+    const forwarded = { ...a, untilSeq: 7 }
+    const hashes = [[a, b], [b, a], [a], [other, b], [forwarded, b], []].map(inputsHashOf)
+    expect(new Set(hashes).size).toBe(6)
     expect(inputsHashOf([])).toBe(EMPTY_INPUTS_HASH)
     expect(usersHashOf([key(1), key(2)])).not.toBe(usersHashOf([key(2), key(1)]))
     expect(usersHashOf([])).toBe(EMPTY_USERS_HASH)
@@ -294,7 +305,8 @@ describe('hashes', () => {
     const inputs = Array.from({ length: LIMITS.inputsPerLedger }, (_, index) => ({
       user: users[Math.floor(index / 16)] as string,
       id: key(index),
-      content: new Uint8Array(1)
+      content: new Uint8Array(1),
+      untilSeq: 0
     }))
     expect(usersHashOf(users)).toMatch(/^[0-9a-f]{64}$/)
     expect(inputsHashOf(inputs)).toMatch(/^[0-9a-f]{64}$/)

@@ -2,14 +2,14 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { EMPTY_OUTPUTS_ROOT } from '../../../src/codec/ledger.js'
 import { LIMITS } from '../../../src/codec/limits.js'
-import { type ClosingConfig, closeLedger, tipOf } from '../../../src/consensus/close-ledger.js'
+import { closeLedger, tipOf } from '../../../src/consensus/close-ledger.js'
 import { quorumOf, safeFaults } from '../../../src/consensus/quorum.js'
-import type { Proposal } from '../../../src/consensus/types.js'
+import type { ConsensusConfig, Proposal } from '../../../src/consensus/types.js'
 import { hashOf, makeConfig, makeProposal, makeUnl, RESULT, TIP } from './helpers.js'
 
 const UNL = makeUnl(4)
 
-function closing(ledgerInputBytes: number): ClosingConfig {
+function closing(ledgerInputBytes: number): ConsensusConfig {
   return { ...makeConfig(4), ledgerInputBytes }
 }
 

@@ -25,7 +25,8 @@ export const TIP: LedgerTip = {
   timeMs: 1000,
   stateRoot: hashOf('state before'),
   configHash: hashOf('config'),
-  inputCount: 0
+  inputCount: 0,
+  forwarded: new Map()
 }
 
 export const RESULT: ExecutionResult = {
@@ -73,7 +74,8 @@ export function makeProposal(validator: PublicKey, parts: ProposalParts = {}): P
     timeMs,
     result,
     users: keys.map((key) => ({ key, proof: { expiryMs: 0, nonce: new Uint8Array(16), signature: SIGNATURE } })),
-    inputs: inputs.map(({ user, id, bytes = 10 }) => ({ user, id, content: new Uint8Array(bytes) }))
+    inputs: inputs.map(({ user, id, bytes = 10 }) => ({ user, id, content: new Uint8Array(bytes), untilSeq: 0 })),
+    wishes: []
   }
 }
 

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pino from 'pino'
 import {
+  configHashOf,
   EMPTY_OUTPUTS_ROOT,
   genesisLedger,
   inputsHashOf,
@@ -61,11 +62,13 @@ export interface Content {
   inputs?: LedgerInput[]
   timeMs?: number
   result?: Partial<AgreedResult>
+  /** Put in force by this ledger. */
+  config?: ConsensusConfig | null
 }
 
 export function input(user: string, text: string): LedgerInput {
   const content = Buffer.from(text)
-  return { user, id: blake3Hex(Buffer.from(`${user}:${text}`)), content }
+  return { user, id: blake3Hex(Buffer.from(`${user}:${text}`)), content, untilSeq: 0 }
 }
 
 /** The next ledger of a store, agreeing on the outputs that it has of the tip. */
@@ -77,7 +80,7 @@ export async function nextOf(store: LedgerStore): Promise<Ledger> {
 
 /** The ledger after `previous`, as a network of four would close it. */
 export function makeLedger(previous: LedgerLink, content: Content = {}): Ledger {
-  const { users = [], inputs = [] } = content
+  const { users = [], inputs = [], config = null } = content
   const { header: before } = previous
   const seq = before.seq + 1
   const header = {
@@ -92,12 +95,13 @@ export function makeLedger(previous: LedgerLink, content: Content = {}): Ledger 
       stateRoot: before.result.stateRoot,
       outputsRoot: EMPTY_OUTPUTS_ROOT,
       configHash: before.result.configHash,
+      ...(config === null ? {} : { configHash: configHashOf(config) }),
       ...content.result
     },
     support: 4,
     proposals: [0, 1, 2, 3].map((index) => blake3Hex(Buffer.from(`proposal ${seq} ${index}`))).sort()
   }
-  return { header, hash: ledgerHashOf(header), users, inputs }
+  return { header, hash: ledgerHashOf(header), users, inputs, config }
 }
 
 export function certify(ledger: LedgerLink, signers = SIGNERS.slice(0, 3), attempt = 0): Certificate {

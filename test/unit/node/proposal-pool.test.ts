@@ -18,13 +18,14 @@ const draft: ProposalDraft = {
   lcl: '03'.repeat(32),
   timeMs: 1000,
   result,
-  selection: { users: [], inputs: [] }
+  selection: { users: [], inputs: [] },
+  wishes: []
 }
 
 function makePool(fetch: ConstructorParameters<typeof ProposalPool>[0]['fetch'] = async () => []) {
   const pair = createKeyPair()
   return {
-    pool: new ProposalPool({ networkId, signer: new Signer(pair), log, inputBytes: 8 * 1024 * 1024, fetch }),
+    pool: new ProposalPool({ networkId, signer: new Signer(pair), log, inputBytes: () => 8 * 1024 * 1024, fetch }),
     key: pair.publicKey
   }
 }

@@ -217,7 +217,7 @@ describe('pending inputs', () => {
     pool.add(sourceOf(0, 0, 0), bytes(50))
     pool.add(sourceOf(0, 0, 1), bytes(5))
     pool.add(sourceOf(1, 0, 0), bytes(51))
-    expect(pool.dropLargerThan(50).map(({ user }) => user)).toEqual([USERS[1]])
+    expect(pool.setInputBytes(50).map(({ user }) => user)).toEqual([USERS[1]])
     expect(pool.select(50, []).inputs.map(({ content }) => content.length)).toEqual([50])
     expect(pool.bytes).toBe(55)
     expect(pool.usersWithPending().map(({ key }) => key)).toEqual([USERS[0]])
