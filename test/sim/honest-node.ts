@@ -40,6 +40,8 @@ interface Memory {
   busyUntilMs: number
 }
 
+const STATUS_MS = 2000
+
 /** An honest node: the core and a driver that journals before it sends, as the real one does. */
 export class HonestNode implements Peer {
   readonly index: number
@@ -107,6 +109,18 @@ export class HonestNode implements Peer {
     world.trace.note(() => `node ${this.index} starts on ledger ${tip.seq}`)
     this.#run(this.#memory, core.start())
     this.#executeTip()
+    this.#hearStatus(this.#memory)
+  }
+
+  /** Nodes tell each other now and then how far they are, observers too: who has missed ledgers asks for them. */
+  #hearStatus(memory: Memory | null): void {
+    const { clock, random, peers } = this.#world
+    clock.schedule(STATUS_MS, () => {
+      if (memory === null || this.#memory !== memory) return
+      const peer = random.pick(peers)
+      if (peer.up) this.#catchUp(memory, peer.key)
+      this.#hearStatus(memory)
+    })
   }
 
   crash(reason: string): void {
