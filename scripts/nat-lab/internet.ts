@@ -48,6 +48,9 @@ export class Internet {
   /** In the order of their making. */
   readonly #namespaces: string[] = []
   #delayLine: ChildProcess | null = null
+  #delayLineReady: Promise<unknown> = Promise.resolve()
+  /** Packets go through the delay line. */
+  #isDetoured = false
 
   private constructor() {}
 
@@ -99,12 +102,13 @@ export class Internet {
   /** Delays every packet from one site to another by this time each way; 0 for none. */
   async setDelay(delayMs: number): Promise<void> {
     if (!(delayMs >= 0 && delayMs <= DELAY_MAX_MS)) throw new Error(`a delay has 0 to ${DELAY_MAX_MS} ms`)
-    if (this.#delayLine === null) {
-      if (delayMs === 0) return
-      this.#delayLine = await this.#startDelayLine()
-    }
-    const told = once(this.#delayLine, 'message')
-    this.#delayLine.send({ delayMs })
+    if (delayMs === 0 && !this.#isDetoured) return
+    const line = this.#delayLine
+    if (line === null) throw new Error('the lab has been taken down')
+    await this.#delayLineReady
+    if (!this.#isDetoured) await this.#detourAll()
+    const told = once(line, 'message')
+    line.send({ delayMs })
     await told
   }
 
@@ -224,6 +228,8 @@ export class Internet {
       'ipv4/conf/all/rp_filter': 0,
       'ipv4/conf/default/rp_filter': 0
     })
+    await ip([`tuntap add dev ${DELAY_DEVICE} mode tun`, `link set ${DELAY_DEVICE} txqueuelen 10000 up`], this.#core)
+    this.#startDelayLine()
   }
 
   /** A link between a site and the internet, with a public network of its own. */
@@ -235,7 +241,7 @@ export class Internet {
       [`addr add ${net}.2/24 dev ${device}`, `link set ${device} up`, `route add default via ${net}.1 dev ${device}`],
       edge
     )
-    if (this.#delayLine !== null) await ip([this.#detour(name)], this.#core)
+    if (this.#isDetoured) await ip([this.#detour(name)], this.#core)
     return net
   }
 
@@ -244,19 +250,24 @@ export class Internet {
     return `rule add iif to-${name} lookup ${DELAY_TABLE} pref ${DELAY_TABLE}`
   }
 
-  async #startDelayLine(): Promise<ChildProcess> {
-    await ip([`tuntap add dev ${DELAY_DEVICE} mode tun`, `link set ${DELAY_DEVICE} txqueuelen 10000 up`], this.#core)
+  async #detourAll(): Promise<void> {
+    this.#isDetoured = true
+    const detours = [...this.#sites.keys()].map((name) => this.#detour(name))
+    await ip([`route add default dev ${DELAY_DEVICE} table ${DELAY_TABLE}`, ...detours], this.#core)
+  }
+
+  #startDelayLine(): void {
     // In a process group of its own: Ctrl-C is for the parent, which it outlives to tidy up if that one cannot.
     const line = spawn(process.execPath, ['--import', 'tsx', DELAY_LINE, this.#core, DELAY_DEVICE], {
       detached: true,
       stdio: ['ignore', 'inherit', 'inherit', 'ipc']
     })
-    await Promise.race([
+    this.#delayLine = line
+    this.#delayLineReady = Promise.race([
       once(line, 'message'),
       once(line, 'exit').then(([code, signal]) => Promise.reject(new Error(`the delay line ended (${signal ?? code})`)))
     ])
-    const detours = [...this.#sites.keys()].map((name) => this.#detour(name))
-    await ip([`route add default dev ${DELAY_DEVICE} table ${DELAY_TABLE}`, ...detours], this.#core)
-    return line
+    // Who sets a delay is told.
+    this.#delayLineReady.catch(() => {})
   }
 }

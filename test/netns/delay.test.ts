@@ -1,8 +1,10 @@
 import { expect, it } from 'vitest'
 import { formatFigures, measureDirectness, measureLedgers, spreadOf } from '../../scripts/nat-lab/figures.js'
+import { talkAtAll } from '../../scripts/nat-lab/talk.js'
 import { checkOneChain } from '../helpers/chain.js'
 import { createNetwork, describeLab } from './setup.js'
 
+const NAMES = ['one', 'two', 'three', 'four']
 const DELAY_MS = 150
 /** Proposals, prevotes, precommits. */
 const DELAYS_OF_A_LEDGER = 3
@@ -15,7 +17,7 @@ describeLab('a wide network', () => {
   it(`closes ledgers within ${SLACK} times the message delays that consensus needs`, async () => {
     const network = await createNetwork({
       contract: 'counter',
-      nodes: ['one', 'two', 'three', 'four'].map((name) => ({ name })),
+      nodes: NAMES.map((name) => ({ name })),
       config: { roundtime: 2000 }
     })
     await network.internet.setDelay(DELAY_MS)
@@ -33,12 +35,7 @@ describeLab('a wide network', () => {
       answersMs.push(performance.now() - startMs)
     }
     // Users at all nodes: one ledger after another.
-    const users = await Promise.all(['one', 'two', 'three', 'four'].map((name) => network.connect(name)))
-    const fromSeq = await network.newestSeq()
-    const talk = async (one: (typeof users)[number]): Promise<void> => {
-      while ((await network.newestSeq()) < fromSeq + 30) await one.ask('add 1\n')
-    }
-    await Promise.all(users.map(talk))
+    const { fromSeq } = await talkAtAll(network, NAMES, 30)
     const ledgers = await measureLedgers(network, fromSeq + 1, fromSeq + 30)
     const answers = spreadOf(answersMs)
     const directness = await measureDirectness(network)

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest'
 import { formatFigures, isRelayed, measureDirectness, measureLedgers, spreadOf } from '../../scripts/nat-lab/figures.js'
 import type { LabNetwork, NodePlan } from '../../scripts/nat-lab/network.js'
+import { talkAtAll } from '../../scripts/nat-lab/talk.js'
 import { checkOneChain, inputsOf } from '../helpers/chain.js'
-import type { User } from '../helpers/user.js'
 import { createNetwork, describeLab } from './setup.js'
 
 const CONFIG = { roundtime: 500 }
@@ -22,27 +22,6 @@ async function startNetwork(nodes = NODES): Promise<{ network: LabNetwork; first
   return { network, firstLedgerMs }
 }
 
-/** Lets users at all these nodes send one input after another until `ledgers` more are closed; resolves with the times to the answers, ms. */
-async function talk(
-  network: LabNetwork,
-  names: string[],
-  ledgers: number
-): Promise<{ fromSeq: number; answersMs: number[] }> {
-  const fromSeq = await network.newestSeq()
-  const users = await Promise.all(names.map((name) => network.connect(name)))
-  const answersMs: number[] = []
-  const talkAt = async (user: User): Promise<void> => {
-    do {
-      const startMs = performance.now()
-      expect(await user.ask('add 1\n')).toMatch(/^\d+\n$/)
-      answersMs.push(performance.now() - startMs)
-    } while ((await network.newestSeq()) < fromSeq + ledgers)
-  }
-  await Promise.all(users.map(talkAt))
-  await Promise.all(users.map((user) => user.close()))
-  return { fromSeq, answersMs }
-}
-
 /** Stops all nodes: their chains are one, and hold so many inputs. */
 async function expectOneChain(network: LabNetwork, inputs: number): Promise<void> {
   await network.waitUntilSettled()
@@ -56,7 +35,7 @@ async function expectOneChain(network: LabNetwork, inputs: number): Promise<void
 describeLab('nodes behind NAT', () => {
   it('validators behind two NATs close 100 ledgers with inputs from users at each node', async () => {
     const { network, firstLedgerMs } = await startNetwork()
-    const { fromSeq, answersMs } = await talk(
+    const { fromSeq, answersMs } = await talkAtAll(
       network,
       NODES.map(({ name }) => name),
       100
@@ -70,7 +49,7 @@ describeLab('nodes behind NAT', () => {
 
   it('goes on when the relay is killed, and takes it back', async () => {
     const { network, firstLedgerMs } = await startNetwork()
-    const before = await talk(network, ['cone', 'symmetric'], 5)
+    const before = await talkAtAll(network, ['cone', 'symmetric'], 5)
     const relayed = (await network.links())
       .filter(({ row }) => isRelayed(row.address))
       .map(({ from, to }) => `${from}-${to}`)
@@ -81,7 +60,7 @@ describeLab('nodes behind NAT', () => {
     const answeredAfterMs = performance.now() - killedMs
     await network.waitUntilReady()
     const readyAfterMs = performance.now() - killedMs
-    const after = await talk(network, ['public', 'cone', 'symmetric'], 30)
+    const after = await talkAtAll(network, ['public', 'cone', 'symmetric'], 30)
     const figures = {
       firstLedgerMs,
       directness: await measureDirectness(network),
@@ -94,13 +73,13 @@ describeLab('nodes behind NAT', () => {
     )
     await network.node('relay').process.start()
     await network.waitUntilReady()
-    const last = await talk(network, ['relay'], 5)
+    const last = await talkAtAll(network, ['relay'], 5)
     await expectOneChain(network, before.answersMs.length + 1 + after.answersMs.length + last.answersMs.length)
   })
 
   it('a node comes back when its router or its home gives it another address', async () => {
     const { network, firstLedgerMs } = await startNetwork()
-    const before = await talk(network, ['cone', 'symmetric'], 5)
+    const before = await talkAtAll(network, ['cone', 'symmetric'], 5)
     let inputs = before.answersMs.length
     const changes: [string, string, () => Promise<string>][] = [
       ['router', 'cone', () => network.internet.changePublicAddress('cone')],
@@ -109,7 +88,7 @@ describeLab('nodes behind NAT', () => {
     for (const [what, name, change] of changes) {
       await change()
       const startMs = performance.now()
-      const { answersMs } = await talk(network, [name], 5)
+      const { answersMs } = await talkAtAll(network, [name], 5)
       const answerMs = answersMs[0] as number
       await network.waitUntilReady()
       const readyMs = performance.now() - startMs
@@ -118,7 +97,7 @@ describeLab('nodes behind NAT', () => {
       )
       inputs += answersMs.length
     }
-    const after = await talk(
+    const after = await talkAtAll(
       network,
       NODES.map(({ name }) => name),
       20
@@ -138,14 +117,14 @@ describeLab('nodes behind NAT', () => {
     const validators = NODES.map(({ name }) => name)
     await network.start(validators)
     await network.waitUntilReady()
-    const before = await talk(network, ['cone', 'symmetric'], 20)
+    const before = await talkAtAll(network, ['cone', 'symmetric'], 20)
     await network.start(['newcomer'])
     const firstLedgerMs = await network.waitForFirstLedger()
     const seq = await network.newestSeq()
     const newcomer = network.node('newcomer').process
     await newcomer.waitFor('catching up', (status) => status.sync === 'synced' && status.seq >= seq)
     await network.waitUntilReady()
-    const after = await talk(network, validators, 20)
+    const after = await talkAtAll(network, validators, 20)
     const links = (await network.links()).filter(({ from }) => from === 'newcomer')
     expect(links.map(({ to }) => to).sort()).toEqual([...validators].sort())
     const figures = {

@@ -1,20 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { formatFigures, measureDirectness, measureLedgers } from '../../scripts/nat-lab/figures.js'
-import type { LabNetwork } from '../../scripts/nat-lab/network.js'
+import { talkAtAll } from '../../scripts/nat-lab/talk.js'
 import { checkOneChain } from '../helpers/chain.js'
 import { createNetwork, describeLab } from './setup.js'
 
 const NAMES = ['one', 'two', 'three', 'four']
-
-/** Closes at least so many ledgers from now, with inputs, and says how fast. */
-async function expectProgress(network: LabNetwork, name: string, ledgers: number): Promise<number> {
-  const seq = await network.newestSeq()
-  const user = await network.connect(name)
-  while ((await network.newestSeq()) < seq + ledgers) expect(await user.ask('add 1\n')).toMatch(/^\d+\n$/)
-  await user.close()
-  return seq
-}
 
 describeLab('a partition', () => {
   it('of one of four stops nobody else, of two of four all, and either heals', async () => {
@@ -29,7 +20,7 @@ describeLab('a partition', () => {
 
     // One alone: three go on, it learns what it missed.
     await network.internet.partition(['four'], ['one', 'two', 'three'])
-    const cutSeq = await expectProgress(network, 'one', 10)
+    const { fromSeq: cutSeq } = await talkAtAll(network, ['one'], 10)
     const lonely = await network.node('four').process.waitFor('no quorum', ({ sync }) => sync !== 'synced')
     expect(lonely.seq).toBeLessThanOrEqual(cutSeq + 2)
     const healedOneMs = performance.now()
@@ -55,12 +46,12 @@ describeLab('a partition', () => {
     await network.waitUntil('the answer', () => user.outputs.length > 0)
     const answeredAfterMs = performance.now() - healedTwoMs
     await network.waitUntilReady()
-    const from = await expectProgress(network, 'four', 30)
+    const { fromSeq } = await talkAtAll(network, ['four'], 30)
 
     const figures = {
       firstLedgerMs,
       directness: await measureDirectness(network),
-      ledgers: await measureLedgers(network, from, await network.newestSeq())
+      ledgers: await measureLedgers(network, fromSeq, await network.newestSeq())
     }
     console.log(formatFigures('partitions', figures))
     console.log(
