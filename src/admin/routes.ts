@@ -47,8 +47,8 @@ function getVerify(source: AdminSource): Promise<unknown> {
 
 /** The answer of one GET request; `AdminError` 'not-found' or 'bad-request' when there is none. */
 export async function answerRequest(source: AdminSource, target: string): Promise<unknown> {
-  const url = new URL(target, 'http://node')
-  const { pathname, searchParams } = url
+  if (!URL.canParse(target, 'http://node')) throw new AdminError('bad-request', 'the path of the request is malformed')
+  const { pathname, searchParams } = new URL(target, 'http://node')
   if (pathname === '/v1/id') return source.id()
   if (pathname === '/v1/status') return source.status()
   if (pathname === '/v1/peers') return source.peers()

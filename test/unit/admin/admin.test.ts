@@ -96,6 +96,12 @@ describe('the admin API', () => {
     expect(await rawRequest(path, '/v1/status')).toBe(200)
   })
 
+  it('refuses a path that is no path of a URL as a mistake of the caller', async () => {
+    const { path } = await start()
+    expect(await rawRequest(path, '//')).toBe(400)
+    expect(await rawRequest(path, 'http://[')).toBe(400)
+  })
+
   it('cuts what is no HTTP and goes on', async () => {
     const { path } = await start()
     const socket = connect(path)
