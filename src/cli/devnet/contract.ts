@@ -2,30 +2,13 @@ import { spawn } from 'node:child_process'
 import { chmod, cp, mkdir, readdir, readFile, stat } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import * as v from 'valibot'
-import { parseConfigText } from '../../config/index.js'
 import { CliError } from '../errors.js'
 import { printable } from '../output.js'
+import { type Manifest, parseManifest } from './manifest.js'
 
 const EXAMPLES = fileURLToPath(new URL('../../../examples', import.meta.url))
 const BUILD_TIMEOUT_MS = 120_000
 const MAX_BUILD_OUTPUT = 4000
-
-const texts = (max: number) => v.pipe(v.array(v.pipe(v.string(), v.maxLength(65_536))), v.maxLength(max))
-
-/** contract.json of an example: what is needed to run it as a contract. */
-const MANIFEST = v.strictObject({
-  name: v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9-]{0,63}$/, 'must be lower-case letters, digits and hyphens')),
-  description: v.pipe(v.string(), v.maxLength(1000)),
-  binary: v.pipe(v.string(), v.minLength(1)),
-  binargs: v.union([v.string(), texts(256)]),
-  build: v.optional(v.pipe(texts(256), v.minLength(1))),
-  fallback: v.optional(v.string()),
-  state: v.optional(v.string()),
-  sample: texts(1000)
-})
-
-type Manifest = v.InferOutput<typeof MANIFEST>
 
 /** A contract ready to be put into contract directories. */
 export interface Contract {
@@ -54,16 +37,7 @@ async function readManifest(folder: string): Promise<Manifest> {
   } catch {
     throw new CliError(`${path} cannot be read: a contract's folder needs one (examples/ shows how)`)
   }
-  let value: unknown
-  try {
-    value = parseConfigText(text)
-  } catch (error) {
-    throw new CliError(`${path}: ${(error as Error).message.replace(/hp\.cfg:? ?/, '')}`)
-  }
-  const result = v.safeParse(MANIFEST, value)
-  if (result.success) return result.output
-  const [issue] = result.issues
-  throw new CliError(`${path}: ${v.getDotPath(issue) ?? 'the manifest'}: ${issue.message}`)
+  return parseManifest(text, path)
 }
 
 /** Runs the build command; null when it went well, 'missing' when its program is not there, else what it said. */
