@@ -3,6 +3,7 @@ import { quorumOf } from '../consensus/quorum.js'
 import type { Certificate, ConsensusConfig, Hash, Ledger, LedgerHeader } from '../consensus/types.js'
 import { findCertificateProblem } from './certificate.js'
 
+/** Header and hash of a ledger. */
 export interface LedgerLink {
   header: LedgerHeader
   hash: Hash

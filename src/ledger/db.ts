@@ -3,12 +3,21 @@ import { ClassicLevel } from 'classic-level'
 import { LevelDatastore } from 'datastore-level'
 import type { Key } from 'interface-datastore'
 import { LedgerStoreError, REMEDY_DAMAGED } from './errors.js'
+import { seqDigits } from './keys.js'
 
 export type WriteOp = { type: 'put'; key: Key; value: Uint8Array } | { type: 'del'; key: Key }
 
 export interface WriteOptions {
   /** Return only when the data is on disk (fsync). */
   sync: boolean
+}
+
+export interface SeqRange {
+  from: number
+  /** Inclusive. */
+  to: number
+  reverse?: boolean
+  limit?: number
 }
 
 /**
@@ -71,6 +80,19 @@ export class LedgerDb {
     const path = prefix.toString()
     try {
       yield* this.#datastore.queryKeys({ prefix: path.endsWith('/') ? path : `${path}/` })
+    } catch (error) {
+      throw storeError(error, this.path)
+    }
+  }
+
+  /** Numbers at the end of the keys below `prefix`, in order or from the highest down. */
+  async *seqs(prefix: Key, range: SeqRange): AsyncGenerator<number> {
+    const { from, to, reverse = false, limit = -1 } = range
+    const at = (seq: number) => `${prefix.toString()}/${seqDigits(seq)}`
+    try {
+      for await (const key of this.#level.keys({ gte: at(from), lte: at(to), reverse, limit })) {
+        yield Number(key.slice(key.lastIndexOf('/') + 1))
+      }
     } catch (error) {
       throw storeError(error, this.path)
     }

@@ -1,9 +1,19 @@
 /**
  * locked: another process has the store open; damaged: the files or what they say are broken; newer-layout: written by
  * a newer version; other-network: the store belongs to another genesis; missing: something needed is not stored;
- * io: the disk refused (full, no permission); closed: used after close.
+ * not-empty: it has ledgers already; not-proven: ledgers that were given do not follow from the genesis; io: the disk
+ * refused (full, no permission); closed: used after close.
  */
-export type LedgerStoreErrorCode = 'locked' | 'damaged' | 'newer-layout' | 'other-network' | 'missing' | 'io' | 'closed'
+export type LedgerStoreErrorCode =
+  | 'locked'
+  | 'damaged'
+  | 'newer-layout'
+  | 'other-network'
+  | 'missing'
+  | 'not-empty'
+  | 'not-proven'
+  | 'io'
+  | 'closed'
 
 export class LedgerStoreError extends Error {
   override readonly name = 'LedgerStoreError'

@@ -7,15 +7,15 @@ import type { Hash } from '../consensus/types.js'
  *     /layout            version of this layout, decimal
  *     /genesis           Genesis
  *     /tip               seq (8 bytes, big-endian), hash
- *     /first             seq (8 bytes) of the oldest ledger kept, hash of the config that closed the one before it
- *     /ledger/<seq>      LedgerRecord with an empty body; also of first - 1, the base
+ *     /first             seq (8 bytes) of the oldest ledger kept; absent while that is 1
+ *     /ledger/<seq>      LedgerRecord with an empty body; below first: of first - 1, the base, and of milestones
+ *     /milestone/<seq>   hash of the config that ledger seq puts in force, for each ledger that changes it
  *     /inputs/<seq>      LedgerBody without users; absent when the ledger has no inputs
  *     /outputs/<seq>     OutputList of the execution of seq
  *     /hash/<hash>       seq (8 bytes)
  *     /users/<hash>      LedgerBody without inputs, once for all ledgers with these users
  *     /users-until/<h>   seq (8 bytes) of the last ledger with these users; absent while the tip has them
- *     /config/<hash>     ConsensusConfig
- *     /config-until/<h>  seq (8 bytes) of the last ledger with this config; absent while the tip has it
+ *     /config/<hash>     ConsensusConfig, of the genesis and of every milestone
  *     /meta/<name>       small values of the node
  *
  * <seq> has 16 decimal digits, so that keys sort by seq.
@@ -23,7 +23,8 @@ import type { Hash } from '../consensus/types.js'
 export const LAYOUT_VERSION = 1
 
 const key = (path: string) => new Key(path, false)
-const seqDigits = (seq: number) => String(seq).padStart(16, '0')
+/** As keys have it. */
+export const seqDigits = (seq: number) => String(seq).padStart(16, '0')
 
 export const KEYS = {
   root: key('/'),
@@ -35,18 +36,18 @@ export const KEYS = {
   inputs: (seq: number) => key(`/inputs/${seqDigits(seq)}`),
   outputs: (seq: number) => key(`/outputs/${seqDigits(seq)}`),
   hash: (hash: Hash) => key(`/hash/${hash}`),
-  shared: (kind: SharedKind, hash: Hash) => key(`/${kind}/${hash}`),
-  until: (kind: SharedKind, hash: Hash) => key(`/${kind}-until/${hash}`),
+  milestone: (seq: number) => key(`/milestone/${seqDigits(seq)}`),
+  users: (hash: Hash) => key(`/users/${hash}`),
+  usersUntil: (hash: Hash) => key(`/users-until/${hash}`),
+  config: (hash: Hash) => key(`/config/${hash}`),
   meta: (name: string) => key(`/meta/${name}`),
   allLedgers: key('/ledger'),
   allInputs: key('/inputs'),
   allOutputs: key('/outputs'),
   allHashes: key('/hash'),
-  allShared: (kind: SharedKind) => key(`/${kind}`)
+  allMilestones: key('/milestone'),
+  allUsers: key('/users')
 }
-
-/** Values that many ledgers share. */
-export type SharedKind = 'users' | 'config'
 
 /** 8 bytes, big-endian, then the hash if there is one. */
 export function encodeSeq(seq: number, hash: Hash = ''): Uint8Array {

@@ -12,8 +12,9 @@ import type { LedgerLink } from './check.js'
 import type { LedgerDb } from './db.js'
 import { LedgerStoreError } from './errors.js'
 import { KEYS } from './keys.js'
+import type { LedgerEntry } from './link-record.js'
 import type { Chain } from './start.js'
-import type { LedgerEntry, LedgerTable } from './table.js'
+import type { LedgerTable } from './table.js'
 
 export interface StoredLedger {
   ledger: Ledger
@@ -56,21 +57,21 @@ export abstract class LedgerReader {
 
   /** seq of the oldest ledger that can be read in full, the genesis apart; tip + 1 when there is none. */
   first(): number {
-    return this.started().bounds.first
+    return this.started().first
   }
 
   async get(seq: number): Promise<StoredLedger | null> {
-    const { genesisLedger: zero, bounds } = this.started()
+    const { genesisLedger: zero, first } = this.started()
     if (seq === 0) return { ledger: zero, certificate: null }
     const entry = await this.#entry(seq)
-    if (entry === null || seq < bounds.first) return null
+    if (entry === null || seq < first) return null
     try {
       const indexed = await this.table.seqOf(entry.hash)
       if (indexed !== seq) throw this.table.damaged(`ledger ${seq}`, 'its hash is not in the hash index')
       return { ledger: await this.table.body(entry), certificate: entry.certificate(await this.#unlOf(seq)) }
     } catch (error) {
       // Pruned between the two reads.
-      if (seq < this.started().bounds.first) return null
+      if (seq < this.started().first) return null
       throw error
     }
   }
@@ -90,19 +91,19 @@ export abstract class LedgerReader {
     return entry === null ? null : seq
   }
 
-  /** Header of a ledger, also of the genesis and of the base, i.e. the one before `first()`. */
+  /** Header of a ledger, also of the genesis, of milestones and of the base, i.e. the one before `first()`. */
   async header(seq: number): Promise<LedgerHeader | null> {
     return (await this.link(seq))?.header ?? null
   }
 
-  /** Header and hash of a ledger, also of the genesis and of the base. */
+  /** Header and hash of a ledger, also of the genesis, of milestones and of the base. */
   async link(seq: number): Promise<LedgerLink | null> {
     if (seq === 0) return this.started().genesisLedger
     const entry = await this.#entry(seq)
     return entry === null ? null : { header: entry.header, hash: entry.hash }
   }
 
-  /** Certificate of a ledger, also of the base; null for the genesis. */
+  /** Certificate of a ledger, also of milestones and of the base; null for the genesis. */
   async certificate(seq: number): Promise<Certificate | null> {
     const entry = seq === 0 ? null : await this.#entry(seq)
     return entry === null ? null : entry.certificate(await this.#unlOf(seq))
@@ -133,13 +134,42 @@ export abstract class LedgerReader {
     return hash === zero.header.result.configHash ? genesis.config : await this.table.config(hash)
   }
 
-  /** The config in force for ledger `seq` (agreed by seq - 1), up to tip + 1; null when it is pruned or ahead. */
+  /** The config in force for ledger `seq` (agreed by seq - 1), up to tip + 1, also for pruned ones; null when it is ahead. */
   async configAt(seq: number): Promise<ConsensusConfig | null> {
-    const { genesis, bounds } = this.started()
+    const { genesis, first, tip } = this.started()
+    if (!Number.isSafeInteger(seq) || seq > tip.header.seq + 1) return null
     if (seq <= 1) return genesis.config
-    if (seq === bounds.first - 1) return await this.getConfig(bounds.baseConfigHash)
     const previous = await this.header(seq - 1)
-    return previous === null ? null : await this.getConfig(previous.result.configHash)
+    if (previous !== null) return await this.getConfig(previous.result.configHash)
+    if (seq >= first) return null
+    const hash = await this.table.milestoneConfig(seq - 1)
+    return hash === null ? genesis.config : await this.getConfig(hash)
+  }
+
+  /**
+   * Exact bytes of the record of a ledger without its users and inputs: a link record. Of every ledger kept, of the
+   * base and of milestones; null for others and for the genesis.
+   */
+  async linkRecord(seq: number): Promise<Uint8Array | null> {
+    if (!Number.isSafeInteger(seq) || seq < 1 || seq > this.tip().seq) return null
+    return await this.table.linkRecord(seq)
+  }
+
+  /** Numbers of the ledgers that changed the config, ascending from ledger `from` on. */
+  milestoneSeqs(from = 1): AsyncGenerator<number> {
+    return this.table.milestones(Math.max(from, 1), this.tip().seq)
+  }
+
+  /** Link records of the ledgers that changed the config, ascending from ledger `from` on, at most `count`. */
+  async *milestones(from = 1, count = Number.POSITIVE_INFINITY): AsyncGenerator<Uint8Array> {
+    let left = count
+    if (left < 1) return
+    for await (const seq of this.milestoneSeqs(from)) {
+      const bytes = await this.table.linkRecord(seq)
+      if (bytes === null) throw this.table.damaged(`ledger ${seq}`, 'it changed the config, and is missing')
+      yield bytes
+      if (--left < 1) return
+    }
   }
 
   /** null when the outputs of `seq` were never put, or are pruned. */

@@ -1,11 +1,10 @@
 import { CodecError } from '../codec/index.js'
-import type { Genesis, Hash, Ledger } from '../consensus/types.js'
-import { findLedgerProblem, type LedgerLink } from './check.js'
+import type { ConsensusConfig, Genesis, Hash, Ledger } from '../consensus/types.js'
+import { findClosingProblem, findLedgerProblem, type LedgerLink } from './check.js'
 import type { LedgerDb, WriteOp } from './db.js'
 import { LedgerStoreError } from './errors.js'
-import { decodeSeq, encodeSeq, KEYS, type SharedKind } from './keys.js'
+import { decodeSeq, encodeSeq, KEYS } from './keys.js'
 import type { LedgerTable } from './table.js'
-import type { Bounds } from './writing.js'
 
 /** How far below the recorded tip a good ledger is looked for before the store counts as lost. */
 const SEARCHED_LEDGERS = 1000
@@ -24,7 +23,8 @@ interface StartOptions {
   table: LedgerTable
   genesis: Genesis
   genesisLedger: Ledger
-  bounds: Bounds
+  /** The oldest ledger kept. */
+  first: number
 }
 
 /**
@@ -35,8 +35,8 @@ interface StartOptions {
  * @throws LedgerStoreError 'damaged' when no good ledger is near
  */
 export async function findTip(options: StartOptions): Promise<StartState> {
-  const { db, table, bounds } = options
-  const base = bounds.first - 1
+  const { db, table, first } = options
+  const base = first - 1
   const recorded = await readTip(db, base)
   let why = ''
   let seq = recorded.seq
@@ -51,9 +51,27 @@ export async function findTip(options: StartOptions): Promise<StartState> {
   if (tip === null) throw table.damaged('the tip of the chain', why || `ledger ${seq} is missing`)
   if (recorded.hash === '') why ||= 'the record of the tip is missing'
   else if (why === '' && recorded.hash !== tip.hash) why = `ledger ${seq} is not the recorded tip`
-  if (why === '') return { tip, repaired: null }
+  await checkMilestones(options, tip)
+  if (why === '') {
+    if (await isStartCut(db, tip)) await cutAbove(db, tip)
+    return { tip, repaired: null }
+  }
   await cutAbove(db, tip)
   return { tip, repaired: { from: seq + 1, to: recorded.seq, why } }
+}
+
+/** The last ledger that changed the config must be known, and have put in force what the tip says. */
+async function checkMilestones({ table, genesisLedger }: StartOptions, tip: LedgerLink): Promise<void> {
+  const known = (await table.milestoneConfig(tip.header.seq)) ?? genesisLedger.header.result.configHash
+  if (known === tip.header.result.configHash) return
+  throw table.damaged(`config ${tip.header.result.configHash}`, 'the ledger that put it in force is missing')
+}
+
+/** Milestones above a tip that is the genesis were written by a start from a base that did not come to its end. */
+async function isStartCut(db: LedgerDb, tip: LedgerLink): Promise<boolean> {
+  if (tip.header.seq > 0) return false
+  for await (const _ of db.keys(KEYS.allMilestones)) return true
+  return false
 }
 
 async function linkAt({ table, genesisLedger }: StartOptions, seq: number): Promise<LedgerLink | null> {
@@ -67,7 +85,7 @@ async function findChainProblem(options: StartOptions, seq: number): Promise<{ s
     const what = await findTipProblem(options, seq)
     if (what !== null) return { seq, what }
     let above = await linkAt(options, seq)
-    for (at = seq - 1; at >= Math.max(options.bounds.first - 1, seq - LINKS_CHECKED); at--) {
+    for (at = seq - 1; at >= Math.max(options.first - 1, seq - LINKS_CHECKED); at--) {
       const link = await linkAt(options, at)
       if (link === null) return { seq: at, what: 'it is missing' }
       if (above?.header.prevHash !== link.hash) return { seq: at + 1, what: 'it does not link to the one before' }
@@ -82,16 +100,26 @@ async function findChainProblem(options: StartOptions, seq: number): Promise<{ s
 }
 
 async function findTipProblem(options: StartOptions, seq: number): Promise<string | null> {
-  const { table, genesis, bounds } = options
-  if (seq < bounds.first) return (await linkAt(options, seq)) === null ? 'it is missing' : null
+  const { table, genesis, first } = options
+  if (seq === 0) return null
   const entry = await table.entry(seq)
   if (entry === null) return 'it is missing'
+  if (seq < first) {
+    const hash = await table.milestoneConfig(seq - 1)
+    const config = hash === null ? genesis.config : await configOf(options, hash)
+    if (config === null) return `the config ${hash} is missing`
+    return findClosingProblem(entry, entry.certificate(config.unl), config)
+  }
   const previous = await linkAt(options, seq - 1)
   if (previous === null) return `ledger ${seq - 1} before it is missing`
   const { configHash } = previous.header.result
-  const config = seq === 1 ? genesis.config : await table.config(configHash)
+  const config = await configOf(options, configHash)
   if (config === null) return `the config ${configHash} is missing`
   return findLedgerProblem(await table.body(entry), entry.certificate(config.unl), previous, config)
+}
+
+async function configOf({ table, genesis, genesisLedger }: StartOptions, hash: Hash): Promise<ConsensusConfig | null> {
+  return hash === genesisLedger.header.result.configHash ? genesis.config : await table.config(hash)
 }
 
 /** The recorded tip; when that is lost or contradicts the hash index, the highest ledger there is, without a hash. */
@@ -111,7 +139,7 @@ async function highestSeq(db: LedgerDb, otherwise: number): Promise<number> {
 }
 
 /** Drops everything above `tip`; the record of the tip is written last, so that a cut repair is repeated. */
-async function cutAbove(db: LedgerDb, tip: LedgerLink): Promise<void> {
+export async function cutAbove(db: LedgerDb, tip: LedgerLink): Promise<void> {
   let ops: WriteOp[] = []
   for await (const op of opsToCut(db, tip)) {
     if (ops.push(op) < REPAIR_BATCH) continue
@@ -122,21 +150,18 @@ async function cutAbove(db: LedgerDb, tip: LedgerLink): Promise<void> {
 }
 
 async function* opsToCut(db: LedgerDb, tip: LedgerLink): AsyncGenerator<WriteOp> {
-  const { seq } = tip.header
-  for (const prefix of [KEYS.allLedgers, KEYS.allInputs, KEYS.allOutputs]) {
+  const { seq, usersHash } = tip.header
+  for (const prefix of [KEYS.allLedgers, KEYS.allInputs, KEYS.allOutputs, KEYS.allMilestones]) {
     for await (const key of db.keys(prefix)) if (Number(key.name()) > seq) yield { type: 'del', key }
   }
   for await (const key of db.keys(KEYS.allHashes)) {
     const indexed = decodeSeq(await db.get(key))
     if (indexed === null || indexed.seq > seq) yield { type: 'del', key }
   }
-  const current: Record<SharedKind, Hash> = { users: tip.header.usersHash, config: tip.header.result.configHash }
-  for (const kind of ['users', 'config'] as const) {
-    for await (const key of db.keys(KEYS.allShared(kind))) {
-      const until = KEYS.until(kind, key.name())
-      const mark = decodeSeq(await db.get(until))
-      if (key.name() === current[kind]) yield { type: 'del', key: until }
-      else if (mark === null || mark.seq > seq) yield { type: 'put', key: until, value: encodeSeq(seq) }
-    }
+  for await (const key of db.keys(KEYS.allUsers)) {
+    const until = KEYS.usersUntil(key.name())
+    const mark = decodeSeq(await db.get(until))
+    if (key.name() === usersHash) yield { type: 'del', key: until }
+    else if (mark === null || mark.seq > seq) yield { type: 'put', key: until, value: encodeSeq(seq) }
   }
 }

@@ -6,14 +6,14 @@ import { LedgerStoreError } from './errors.js'
 import { decodeSeq, KEYS, LAYOUT_VERSION } from './keys.js'
 import { findTip, type StartState } from './repair.js'
 import type { LedgerTable } from './table.js'
-import type { Bounds } from './writing.js'
 
 /** What is known of a chain without reading the disk. */
 export interface Chain {
   genesis: Genesis
   genesisLedger: Ledger
   tip: LedgerLink
-  bounds: Bounds
+  /** The oldest ledger kept. */
+  first: number
   repaired: StartState['repaired']
 }
 
@@ -49,11 +49,15 @@ export async function loadChain(db: LedgerDb, table: LedgerTable): Promise<Chain
     return null
   }
   const genesis = readGenesis(table, bytes)
-  const first = decodeSeq(await db.get(KEYS.first))
-  const bounds = { first: first?.seq ?? 1, baseConfigHash: first?.hash ?? '' }
-  const start = { db, table, genesis, genesisLedger: genesisLedger(genesis), bounds }
+  const firstBytes = await db.get(KEYS.first)
+  const first = firstBytes === null ? 1 : decodeSeq(firstBytes)?.seq
+  if (first === undefined) throw table.damaged('the number of the first ledger', 'it is not a number')
+  const start = { db, table, genesis, genesisLedger: genesisLedger(genesis), first }
   const { tip, repaired } = await findTip(start)
-  return { genesis, genesisLedger: start.genesisLedger, bounds, tip, repaired }
+  if (tip.header.seq >= first && !(await db.has(KEYS.ledger(first)))) {
+    throw table.damaged(`ledger ${first}`, 'it should be the oldest that is kept, and is missing')
+  }
+  return { genesis, genesisLedger: start.genesisLedger, first, tip, repaired }
 }
 
 function readGenesis(table: LedgerTable, bytes: Uint8Array): Genesis {

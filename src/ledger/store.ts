@@ -2,28 +2,31 @@ import assert from 'node:assert/strict'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import {
-  configHashOf,
   encodeConsensusConfig,
   encodeGenesis,
   encodeOutputList,
   genesisLedger,
+  LIMITS,
   networkIdOf
 } from '../codec/index.js'
-import type { Certificate, ConsensusConfig, Genesis, Hash, Ledger, UserOutput } from '../consensus/types.js'
+import type { Certificate, Genesis, Ledger, UserOutput } from '../consensus/types.js'
 import { LedgerDb, type WriteOptions } from './db.js'
 import { LedgerStoreError } from './errors.js'
-import { encodeSeq, KEYS, type SharedKind } from './keys.js'
+import { encodeSeq, KEYS } from './keys.js'
 import { LedgerReader } from './reader.js'
 import { checkLayout, loadChain } from './start.js'
+import { type Start, writeStart } from './start-from.js'
 import { LedgerTable } from './table.js'
-import { appendOps, assertNext, dropSharedOps, pruneOps, sharedBefore } from './writing.js'
+import { appendOps, assertNext, dropUsersOps, pruneOps, usersBefore } from './writing.js'
 
 export interface LedgerStoreOptions {
   log: Logger
-  /** Ledgers to keep: all of them, or the newest N (at least 1). Default 'full'. */
+  /** Ledgers to keep: all of them, or the newest N (at least 1; never fewer than `KEPT_MIN`). Default 'full'. */
   history?: 'full' | number
 }
 
+/** As many of the newest ledgers are kept whatever is asked for: without them a node could not take part. */
+export const KEPT_MIN = LIMITS.forwardLedgers
 /** Ledgers that one batch of pruning drops. */
 const PRUNE_BATCH = 32
 /** Ledgers above `history` that are let pile up before pruning starts. */
@@ -43,6 +46,7 @@ export class LedgerStore extends LedgerReader {
   #writes: Promise<unknown> = Promise.resolve()
   #pruning: Promise<void> | null = null
   #heldFrom = Number.POSITIVE_INFINITY
+  #pins = 0
   #closing: Promise<void> | null = null
 
   private constructor(db: LedgerDb, options: LedgerStoreOptions) {
@@ -96,11 +100,31 @@ export class LedgerStore extends LedgerReader {
         { type: 'put' as const, key: KEYS.genesis, value: encodeGenesis(genesis) },
         { type: 'put' as const, key: KEYS.tip, value: encodeSeq(0, ledger.hash) },
         { type: 'put' as const, key: KEYS.hash(ledger.hash), value: encodeSeq(0) },
-        { type: 'put' as const, key: KEYS.shared('config', configHash), value: config }
+        { type: 'put' as const, key: KEYS.config(configHash), value: config }
       ]
       await this.db.write(ops, { sync: true })
-      const bounds = { first: 1, baseConfigHash: '' }
-      this.chain = { genesis, genesisLedger: ledger, tip: ledger, bounds, repaired: null }
+      this.chain = { genesis, genesisLedger: ledger, tip: ledger, first: 1, repaired: null }
+    })
+  }
+
+  /**
+   * Starts without the ledgers before: the link record `base` becomes the tip, proven by those of all `milestones`
+   * before it, and `append` goes on from there. Ledgers up to the base are as if pruned. Bounded memory however many
+   * milestones there are; all or nothing, also when the process dies on the way.
+   *
+   * @throws LedgerStoreError 'not-empty' when the store has ledgers, 'not-proven' when a record is none or does not
+   * follow from the genesis
+   */
+  async startFrom(start: Start): Promise<void> {
+    await this.#exclusive(async () => {
+      const chain = this.started()
+      if (chain.tip.header.seq > 0) {
+        const message = `The ledger store ${this.db.path} has ledgers already: move the directory away to start without history.`
+        throw new LedgerStoreError('not-empty', message)
+      }
+      const { header, hash } = await writeStart(this.db, chain, start)
+      chain.tip = { header, hash }
+      chain.first = header.seq + 1
     })
   }
 
@@ -114,7 +138,8 @@ export class LedgerStore extends LedgerReader {
       const chain = this.started()
       assertNext(ledger, certificate, chain.tip)
       const config = await this.configOf(chain.tip.header.result.configHash)
-      await this.db.write(await appendOps(this.db, ledger, certificate, chain.tip, config), options)
+      const to = { previous: chain.tip, config, first: chain.first }
+      await this.db.write(await appendOps(this.db, ledger, certificate, to), options)
       chain.tip = { header: ledger.header, hash: ledger.hash }
     })
     this.#pruneLater()
@@ -123,8 +148,8 @@ export class LedgerStore extends LedgerReader {
   /** Outputs of the execution of `seq`, replacing earlier ones; kept as long as the ledger. */
   async putOutputs(seq: number, outputs: UserOutput[], options: WriteOptions = { sync: false }): Promise<void> {
     await this.#exclusive(async () => {
-      const { bounds, tip } = this.started()
-      if (seq < bounds.first) return
+      const { first, tip } = this.started()
+      if (seq < first) return
       assert.ok(seq <= tip.header.seq, `putOutputs: ledger ${seq} is not closed, the tip is ${tip.header.seq}`)
       await this.db.write([{ type: 'put', key: KEYS.outputs(seq), value: encodeOutputList(outputs) }], options)
     })
@@ -142,7 +167,20 @@ export class LedgerStore extends LedgerReader {
     this.#heldFrom = seq
   }
 
-  /** Drops ledgers below `keepFrom`, in small batches between which other work goes on. The tip always stays. */
+  /** Nothing is pruned while anybody who reads a long range has not called what this returns. */
+  pin(): () => void {
+    let isPinned = true
+    this.#pins += 1
+    return () => {
+      if (isPinned) this.#pins -= 1
+      isPinned = false
+    }
+  }
+
+  /**
+   * Drops ledgers below `keepFrom`, in small batches between which other work goes on. The newest `KEPT_MIN` always
+   * stay, and of those that changed the config header, certificate and config.
+   */
   async prune(keepFrom: number): Promise<void> {
     const run = (this.#pruning ?? Promise.resolve()).then(() => this.#prune(keepFrom))
     const settled = run.catch(() => {})
@@ -155,38 +193,32 @@ export class LedgerStore extends LedgerReader {
   }
 
   async #prune(keepFrom: number): Promise<void> {
-    const target = Math.min(keepFrom, this.tip().seq, this.#heldFrom)
-    while (this.first() < target && this.#closing === null) {
+    const target = Math.min(keepFrom, this.tip().seq - KEPT_MIN + 1, this.#heldFrom)
+    while (this.first() < target && this.#mayPrune()) {
       await this.#exclusive(async () => {
         const chain = this.started()
-        const last = Math.min(chain.bounds.first + PRUNE_BATCH, target) - 1
-        const { ops, bounds } = await pruneOps((seq) => this.link(seq), chain.bounds, last)
-        await this.db.write(ops, { sync: false })
-        chain.bounds = bounds
+        if (!this.#mayPrune()) return
+        const last = Math.min(chain.first + PRUNE_BATCH, target) - 1
+        await this.db.write(await pruneOps((seq) => this.table.entry(seq), chain.first, last), { sync: false })
+        chain.first = last + 1
       })
       await nextTurn()
     }
-    // The base is verified with the config of the ledger before it.
-    await this.#pruneShared('users', this.first())
-    await this.#pruneShared('config', this.first() - 2)
+    const first = this.first()
+    if (!this.#mayPrune()) return
+    for (const hash of await usersBefore(this.db, first)) {
+      if (!this.#mayPrune()) return
+      await this.#exclusive(async () => this.db.write(await dropUsersOps(this.db, hash, first), { sync: false }))
+      await nextTurn()
+    }
   }
 
-  async #pruneShared(kind: SharedKind, seq: number): Promise<void> {
-    const genesisConfig = this.started().genesisLedger.header.result.configHash
-    if (this.#closing !== null) return
-    for (const hash of await sharedBefore(this.db, kind, seq)) {
-      if (this.#closing !== null) return
-      if (hash === genesisConfig) continue
-      await this.#exclusive(async () => {
-        await this.db.write(await dropSharedOps(this.db, kind, hash, seq), { sync: false })
-        if (kind === 'config') this.table.forgetConfig(hash)
-      })
-      await nextTurn()
-    }
+  #mayPrune(): boolean {
+    return this.#closing === null && this.#pins === 0
   }
 
   #pruneLater(): void {
-    if (this.#pruning !== null || this.#closing !== null) return
+    if (this.#pruning !== null || !this.#mayPrune()) return
     const keepFrom = Math.min(this.tip().seq - this.#history + 1, this.#heldFrom)
     if (keepFrom < this.first() + PRUNE_SLACK) return
     this.prune(keepFrom).catch((error: unknown) => this.#log.error({ err: error }, 'Old ledgers could not be pruned'))

@@ -1,5 +1,7 @@
 import {
+  bytesToHex,
   CodecError,
+  configHashOf,
   decodeConsensusConfig,
   decodeLedgerBody,
   decodeOutputList,
@@ -7,31 +9,15 @@ import {
   EMPTY_USERS_HASH,
   encodeRecordParts,
   encodeUsersPart,
+  HASH_BYTES,
   inputsHashOf,
-  parseLedgerRecord,
   usersHashOf
 } from '../codec/index.js'
-import type {
-  Certificate,
-  ConsensusConfig,
-  Hash,
-  Ledger,
-  LedgerHeader,
-  PublicKey,
-  UserOutput
-} from '../consensus/types.js'
-import type { LedgerLink } from './check.js'
+import type { ConsensusConfig, Hash, Ledger, LedgerHeader, PublicKey, UserOutput } from '../consensus/types.js'
 import type { LedgerDb } from './db.js'
 import { LedgerStoreError, REMEDY_DAMAGED } from './errors.js'
 import { decodeSeq, KEYS } from './keys.js'
-
-/** A ledger without its users and inputs. */
-export interface LedgerEntry extends LedgerLink {
-  /** In force from the next ledger on when this one changes it, else null. */
-  config: ConsensusConfig | null
-  /** Validators are indices until the UNL in force is named. @throws CodecError */
-  certificate(unl: readonly PublicKey[]): Certificate
-}
+import { decodeLinkRecord, type LedgerEntry } from './link-record.js'
 
 /** How many configs are kept decoded. */
 const CONFIGS_CACHED = 16
@@ -52,9 +38,9 @@ export class LedgerTable {
   async entry(seq: number): Promise<LedgerEntry | null> {
     const bytes = await this.#db.get(KEYS.ledger(seq))
     if (bytes === null) return null
-    const { ledger, certificate } = this.#reading(`ledger ${seq}`, () => parseLedgerRecord(bytes))
-    if (ledger.header.seq !== seq) throw this.damaged(`ledger ${seq}`, `it says that it is ledger ${ledger.header.seq}`)
-    return { header: ledger.header, hash: ledger.hash, config: ledger.config, certificate }
+    const entry = this.#reading(`ledger ${seq}`, () => decodeLinkRecord(bytes))
+    if (entry.header.seq !== seq) throw this.damaged(`ledger ${seq}`, `it says that it is ledger ${entry.header.seq}`)
+    return entry
   }
 
   /** The users and inputs of an entry, checked against its header. */
@@ -72,7 +58,7 @@ export class LedgerTable {
   async record(seq: number): Promise<Uint8Array | null> {
     const bytes = await this.#db.get(KEYS.ledger(seq))
     if (bytes === null) return null
-    const { header } = this.#reading(`ledger ${seq}`, () => parseLedgerRecord(bytes)).ledger
+    const { header } = this.#reading(`ledger ${seq}`, () => decodeLinkRecord(bytes))
     const users = await this.#usersOf(header)
     const inputs = await this.#db.get(KEYS.inputs(seq))
     const parts = decodeRecordParts(bytes)
@@ -82,16 +68,32 @@ export class LedgerTable {
   async config(hash: Hash): Promise<ConsensusConfig | null> {
     const known = this.#configs.get(hash)
     if (known !== undefined) return known
-    const bytes = await this.#db.get(KEYS.shared('config', hash))
+    const bytes = await this.#db.get(KEYS.config(hash))
     if (bytes === null) return null
     const config = this.#reading(`config ${hash}`, () => decodeConsensusConfig(bytes))
+    if (configHashOf(config) !== hash) throw this.damaged(`config ${hash}`, 'it has another hash')
     if (this.#configs.size >= CONFIGS_CACHED) this.#configs.delete(this.#configs.keys().next().value as Hash)
     this.#configs.set(hash, config)
     return config
   }
 
-  forgetConfig(hash: Hash): void {
-    this.#configs.delete(hash)
+  /** Exact bytes of the record without its body. */
+  async linkRecord(seq: number): Promise<Uint8Array | null> {
+    return await this.#db.get(KEYS.ledger(seq))
+  }
+
+  /** seqs of the ledgers from..to that change the config, in order. */
+  milestones(from: number, to: number): AsyncGenerator<number> {
+    return this.#db.seqs(KEYS.allMilestones, { from, to })
+  }
+
+  /** Hash of the config that the last milestone up to `seq` puts in force; null when there is none. */
+  async milestoneConfig(seq: number): Promise<Hash | null> {
+    for await (const last of this.#db.seqs(KEYS.allMilestones, { from: 0, to: seq, reverse: true, limit: 1 })) {
+      const bytes = await this.#db.get(KEYS.milestone(last))
+      return this.#reading(`milestone ${last}`, () => bytesToHex(bytes ?? new Uint8Array(0), HASH_BYTES))
+    }
+    return null
   }
 
   async outputs(seq: number): Promise<UserOutput[] | null> {
@@ -114,7 +116,7 @@ export class LedgerTable {
     if (hash === EMPTY_USERS_HASH) return { keys: [], bytes: encodeUsersPart([]) }
     if (this.#users?.hash === hash) return this.#users
     const name = `users of ledger ${header.seq}`
-    const bytes = await this.#db.get(KEYS.shared('users', hash))
+    const bytes = await this.#db.get(KEYS.users(hash))
     if (bytes === null) throw this.damaged(name, 'the list is missing')
     const { users: keys } = this.#reading(name, () => decodeLedgerBody(bytes))
     if (usersHashOf(keys) !== hash) throw this.damaged(name, 'they are not those of its header')

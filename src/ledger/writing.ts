@@ -3,13 +3,15 @@ import {
   EMPTY_USERS_HASH,
   encodeConsensusConfig,
   encodeInputsPart,
-  encodeLedgerRecord,
-  encodeUsersPart
+  encodeUsersPart,
+  HASH_BYTES,
+  hexToBytes
 } from '../codec/index.js'
 import type { Certificate, ConsensusConfig, Hash, Ledger } from '../consensus/types.js'
 import { findBodyProblem, findConfigProblem, findLinkProblem, type LedgerLink } from './check.js'
 import type { LedgerDb, WriteOp } from './db.js'
-import { decodeSeq, encodeSeq, KEYS, type SharedKind } from './keys.js'
+import { decodeSeq, encodeSeq, KEYS } from './keys.js'
+import { encodeLinkRecord, type LedgerEntry } from './link-record.js'
 
 /** A caller that appends something else than the next ledger has a bug. @throws AssertionError */
 export function assertNext(ledger: Ledger, certificate: Certificate, previous: LedgerLink): void {
@@ -21,91 +23,98 @@ export function assertNext(ledger: Ledger, certificate: Certificate, previous: L
   assert.equal(certificate.hash, ledger.hash, `append: ledger ${header.seq}: certificate of another ledger`)
 }
 
-/** Everything that one append writes, as one batch. `config` is the one in force for the ledger. */
+/** What a ledger is appended to. */
+export interface AppendTo {
+  previous: LedgerLink
+  /** In force for the ledger. */
+  config: ConsensusConfig
+  /** The oldest ledger kept. */
+  first: number
+}
+
+/** Everything that one append writes, as one batch. */
 export async function appendOps(
   db: LedgerDb,
   ledger: Ledger,
   certificate: Certificate,
-  previous: LedgerLink,
-  config: ConsensusConfig
+  { previous, config, first }: AppendTo
 ): Promise<WriteOp[]> {
-  const { header, hash } = ledger
+  const { header } = ledger
   const { seq } = header
-  const withoutBody = { ...ledger, users: [], inputs: [] }
-  const ops: WriteOp[] = [
-    { type: 'put', key: KEYS.ledger(seq), value: encodeLedgerRecord(withoutBody, certificate, config.unl) },
-    { type: 'put', key: KEYS.hash(hash), value: encodeSeq(seq) },
-    { type: 'put', key: KEYS.tip, value: encodeSeq(seq, hash) }
-  ]
+  const ops = linkOps(ledger, encodeLinkRecord(ledger, certificate, config.unl))
   if (ledger.inputs.length > 0) ops.push({ type: 'put', key: KEYS.inputs(seq), value: encodeInputsPart(ledger) })
   const before = previous.header
-  if (header.usersHash !== before.usersHash) {
-    const key = KEYS.shared('users', header.usersHash)
+  // The users of a base that came without its body are not here.
+  const isFirst = seq === first
+  if (header.usersHash !== before.usersHash || isFirst) {
+    const key = KEYS.users(header.usersHash)
     const isNew = ledger.users.length > 0 && !(await db.has(key))
     if (isNew) ops.push({ type: 'put', key, value: encodeUsersPart(ledger.users) })
-    ops.push(...changeOfShared('users', header.usersHash, before.usersHash, before.seq))
   }
-  if (ledger.config !== null) {
+  if (header.usersHash !== before.usersHash) {
+    ops.push({ type: 'del', key: KEYS.usersUntil(header.usersHash) })
+    if (before.usersHash !== EMPTY_USERS_HASH && (!isFirst || (await db.has(KEYS.users(before.usersHash))))) {
+      ops.push({ type: 'put', key: KEYS.usersUntil(before.usersHash), value: encodeSeq(before.seq) })
+    }
+  }
+  ops.push({ type: 'put', key: KEYS.tip, value: encodeSeq(seq, ledger.hash) })
+  return ops
+}
+
+/** Header, certificate and config of a ledger, and what finds them. */
+export function linkOps(entry: Pick<LedgerEntry, 'header' | 'hash' | 'config'>, linkRecord: Uint8Array): WriteOp[] {
+  const { header, hash, config } = entry
+  const ops: WriteOp[] = [
+    { type: 'put', key: KEYS.ledger(header.seq), value: linkRecord },
+    { type: 'put', key: KEYS.hash(hash), value: encodeSeq(header.seq) }
+  ]
+  if (config !== null) {
     const { configHash } = header.result
-    ops.push({ type: 'put', key: KEYS.shared('config', configHash), value: encodeConsensusConfig(ledger.config) })
-    ops.push(...changeOfShared('config', configHash, before.result.configHash, before.seq))
+    ops.push({ type: 'put', key: KEYS.config(configHash), value: encodeConsensusConfig(config) })
+    ops.push({ type: 'put', key: KEYS.milestone(header.seq), value: hexToBytes(configHash, HASH_BYTES) })
   }
   return ops
 }
 
-function changeOfShared(kind: SharedKind, now: Hash, before: Hash, lastSeq: number): WriteOp[] {
-  const ops: WriteOp[] = [{ type: 'del', key: KEYS.until(kind, now) }]
-  if (before !== EMPTY_USERS_HASH) {
-    ops.push({ type: 'put', key: KEYS.until(kind, before), value: encodeSeq(lastSeq) })
-  }
-  return ops
-}
-
-/** Bounds of the ledgers kept: the oldest, and the config that closed the ledger before it. */
-export interface Bounds {
-  first: number
-  /** Empty while nothing is pruned. */
-  baseConfigHash: Hash
-}
-
-/** One step of pruning: ledgers bounds.first..last go, `last` itself stays as the base without its body. */
+/**
+ * One step of pruning: ledgers first..last go. `last` itself stays as the base without its body, and so do milestones
+ * for good.
+ */
 export async function pruneOps(
-  entryOf: (seq: number) => Promise<LedgerLink | null>,
-  bounds: Bounds,
+  entryOf: (seq: number) => Promise<LedgerEntry | null>,
+  first: number,
   last: number
-): Promise<{ ops: WriteOp[]; bounds: Bounds }> {
+): Promise<WriteOp[]> {
   const ops: WriteOp[] = []
-  let baseConfigHash = bounds.baseConfigHash
-  for (let seq = bounds.first - 1; seq <= last; seq++) {
-    if (seq >= bounds.first) ops.push({ type: 'del', key: KEYS.inputs(seq) }, { type: 'del', key: KEYS.outputs(seq) })
-    if (seq === last) break
+  for (let seq = first - 1; seq <= last; seq++) {
+    if (seq >= first) ops.push({ type: 'del', key: KEYS.inputs(seq) }, { type: 'del', key: KEYS.outputs(seq) })
+    if (seq === last || seq === 0) continue
     const entry = await entryOf(seq)
-    if (entry !== null) baseConfigHash = entry.header.result.configHash
-    if (seq === 0) continue
+    if (entry !== null && entry.config !== null) continue
     if (entry !== null) ops.push({ type: 'del', key: KEYS.hash(entry.hash) })
     ops.push({ type: 'del', key: KEYS.ledger(seq) })
   }
-  ops.push({ type: 'put', key: KEYS.first, value: encodeSeq(last + 1, baseConfigHash) })
-  return { ops, bounds: { first: last + 1, baseConfigHash } }
+  ops.push({ type: 'put', key: KEYS.first, value: encodeSeq(last + 1) })
+  return ops
 }
 
-/** Hashes of the shared values whose last ledger is older than `seq`. */
-export async function sharedBefore(db: LedgerDb, kind: SharedKind, seq: number): Promise<Hash[]> {
+/** Hashes of the user lists whose last ledger is older than `seq`. */
+export async function usersBefore(db: LedgerDb, seq: number): Promise<Hash[]> {
   const hashes: Hash[] = []
-  for await (const key of db.keys(KEYS.allShared(kind))) {
+  for await (const key of db.keys(KEYS.allUsers)) {
     const hash = key.name()
-    const until = decodeSeq(await db.get(KEYS.until(kind, hash)))
+    const until = decodeSeq(await db.get(KEYS.usersUntil(hash)))
     if (until !== null && until.seq < seq) hashes.push(hash)
   }
   return hashes
 }
 
-/** Drops one shared value if its last ledger is still older than `seq`. */
-export async function dropSharedOps(db: LedgerDb, kind: SharedKind, hash: Hash, seq: number): Promise<WriteOp[]> {
-  const until = decodeSeq(await db.get(KEYS.until(kind, hash)))
+/** Drops one user list if its last ledger is still older than `seq`. */
+export async function dropUsersOps(db: LedgerDb, hash: Hash, seq: number): Promise<WriteOp[]> {
+  const until = decodeSeq(await db.get(KEYS.usersUntil(hash)))
   if (until === null || until.seq >= seq) return []
   return [
-    { type: 'del', key: KEYS.shared(kind, hash) },
-    { type: 'del', key: KEYS.until(kind, hash) }
+    { type: 'del', key: KEYS.users(hash) },
+    { type: 'del', key: KEYS.usersUntil(hash) }
   ]
 }

@@ -91,6 +91,7 @@ describe('verifyChain', () => {
       firstSeq: 1,
       lastSeq: LENGTH,
       outputsMissing: 0,
+      milestones: 0,
       problem: null
     })
     expect(progress).toEqual([LENGTH])
@@ -146,7 +147,7 @@ describe('verifyChain', () => {
   })
 
   it('finds changed users, inputs, outputs and missing ledgers', async () => {
-    const users = KEYS.shared('users', victim.ledger.header.usersHash).toString()
+    const users = KEYS.users(victim.ledger.header.usersHash).toString()
     const [first] = victim.ledger.inputs
     const inputs = [{ ...first, content: Buffer.from('forged') }, ...victim.ledger.inputs.slice(1)] as Ledger['inputs']
     const forged = encodeInputsPart({ users: victim.ledger.users, inputs })
@@ -170,7 +171,7 @@ describe('verifyChain', () => {
     const { configHash } = ZERO.header.result
     const other = encodeConsensusConfig(makeConfig(SIGNERS))
     // The genesis config is taken from the genesis, whatever lies in its place.
-    expect(await verifyAfter((level) => level.put(KEYS.shared('config', configHash).toString(), other))).toMatchObject({
+    expect(await verifyAfter((level) => level.put(KEYS.config(configHash).toString(), other))).toMatchObject({
       ok: true
     })
     const genesis = verifyAfter((level) => level.put(KEYS.genesis.toString(), Buffer.from('garbage')))
