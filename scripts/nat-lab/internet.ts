@@ -1,8 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { waitUntil } from '../../test/helpers/wait.js'
 import { ownPrefix, removeNamespace, sweepDeadRuns } from './namespaces.js'
-import { type NatKind, natRules } from './nat.js'
+import { type HomeOptions, type NatKind, natRules, PORT_MAPPING_RULES, portMappingConfig } from './nat.js'
 import { ip, nft, setKernel } from './system.js'
 
 const DELAY_LINE = fileURLToPath(new URL('./delay-line.ts', import.meta.url))
@@ -13,6 +17,7 @@ const DELAY_TABLE = 100
 const NAME = /^[a-z][a-z0-9]{0,11}$/
 /** The same in every home, as it is in the world. */
 const LAN = '192.168.1'
+const MAX_SAID = 4000
 const DELAY_MAX_MS = 10_000
 
 /** A machine of the lab: a network namespace in which processes can be started. */
@@ -47,6 +52,7 @@ export class Internet {
   readonly #sites = new Map<string, Site>()
   /** In the order of their making. */
   readonly #namespaces: string[] = []
+  readonly #dirs: string[] = []
   #delayLine: ChildProcess | null = null
   #delayLineReady: Promise<unknown> = Promise.resolve()
   /** Packets go through the delay line. */
@@ -80,10 +86,9 @@ export class Internet {
   }
 
   /**
-   * A machine with a private address behind a router with NAT of its own. `forward`: TCP ports that the router's owner has
-   * opened to it.
+   * A machine with a private address behind a router with NAT of its own.
    */
-  async addHome(name: string, nat: NatKind, forward: number[] = []): Promise<Host> {
+  async addHome(name: string, nat: NatKind, { forward = [], portMapping = false }: HomeOptions = {}): Promise<Host> {
     const namespace = await this.#createNamespace(this.#checkName(name))
     const edge = await this.#createNamespace(`${name}.nat`)
     const net = await this.#connect(name, edge, 'wan')
@@ -96,6 +101,7 @@ export class Internet {
     )
     await setKernel(edge, { 'ipv4/ip_forward': 1 })
     await nft(edge, natRules(nat, address, forward))
+    if (portMapping) await this.#startPortMapping(edge)
     return this.#addSite({ name, namespace, nat, address, publicAddress: `${net}.2`, edge, net })
   }
 
@@ -181,6 +187,7 @@ export class Internet {
       line.kill('SIGKILL')
       await ended
     }
+    for (const dir of this.#dirs.splice(0)) await rm(dir, { recursive: true, force: true })
     this.#sites.clear()
   }
 
@@ -248,6 +255,25 @@ export class Internet {
   /** What comes from a site goes to the delay line; what comes from there finds its way by the main table. */
   #detour(name: string): string {
     return `rule add iif to-${name} lookup ${DELAY_TABLE} pref ${DELAY_TABLE}`
+  }
+
+  /** Starts the router's daemon; it ends with the namespace. */
+  async #startPortMapping(edge: string): Promise<void> {
+    await nft(edge, PORT_MAPPING_RULES)
+    const dir = await mkdtemp(join(tmpdir(), 'hp-port-mapping-'))
+    this.#dirs.push(dir)
+    const config = join(dir, 'miniupnpd.conf')
+    await writeFile(config, portMappingConfig(dir))
+    const args = ['netns', 'exec', edge, 'miniupnpd', '-d', '-f', config, '-P', join(dir, 'pid')]
+    const daemon = spawn('ip', args, { stdio: ['ignore', 'ignore', 'pipe'] })
+    let said = ''
+    daemon.stderr.on('data', (chunk: Buffer) => {
+      said = (said + chunk.toString()).slice(-MAX_SAID)
+    })
+    await Promise.race([
+      waitUntil('miniupnpd to listen', () => said.includes('Listening for NAT-PMP')),
+      once(daemon, 'exit').then(() => Promise.reject(new Error(`miniupnpd ended: ${said}`)))
+    ])
   }
 
   async #detourAll(): Promise<void> {

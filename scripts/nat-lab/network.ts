@@ -10,7 +10,7 @@ import { User } from '../../test/helpers/user.js'
 import { waitUntil } from '../../test/helpers/wait.js'
 import { Gateway } from './gateway.js'
 import type { Host, Internet } from './internet.js'
-import type { NatKind } from './nat.js'
+import type { HomeOptions, NatKind } from './nat.js'
 
 /** The same on every machine of the lab. */
 export const PORTS = { pubport: 8080, peerport: 22860, tcpport: 22861 }
@@ -21,8 +21,7 @@ export interface NodePlan {
   name: string
   /** Behind a router with NAT; without it the machine has a public address. */
   nat?: NatKind
-  /** TCP ports that the router's owner has opened to it. */
-  forward?: number[]
+  home?: HomeOptions
   role?: 'validator' | 'observer'
   /** Names of the nodes that it is told of; the first node alone when absent. */
   peers?: string[]
@@ -74,8 +73,8 @@ export class LabNetwork {
     const contract = await prepareContract(plan.contract, join(dir, 'build'))
     const keys = new Map(plan.nodes.map(({ name }) => [name, createKeyPair()]))
     const unl = plan.nodes.filter(({ role }) => role !== 'observer').map(({ name }) => keys.get(name)?.publicKey ?? '')
-    for (const { name, nat, forward } of plan.nodes) {
-      await (nat === undefined ? internet.addHost(name) : internet.addHome(name, nat, forward))
+    for (const { name, nat, home } of plan.nodes) {
+      await (nat === undefined ? internet.addHost(name) : internet.addHome(name, nat, home))
     }
     const addressOf = (name: string): string => {
       const peerId = toPeerId(keys.get(name)?.publicKey ?? '').toString()

@@ -29,6 +29,12 @@ export function findObstacle(): string | null {
   return null
 }
 
+/** The same for homes whose router maps ports when asked. */
+export function findPortMappingObstacle(): string | null {
+  if (hasCommand('miniupnpd')) return null
+  return 'a router that maps ports needs the program `miniupnpd`: apt-get install miniupnpd-nftables'
+}
+
 /** Runs a program to its end with `input`; rejects with what it printed when it fails. */
 export function run(program: string, args: string[], input = ''): Promise<string> {
   return new Promise((resolve, reject) => {

@@ -10,7 +10,9 @@ const obstacle = findObstacle()
 if (obstacle !== null) console.warn(`skipped: ${obstacle}`)
 
 /** A group of tests that is skipped, with the reason said, where the lab cannot be made. */
-export const describeLab = describe.skipIf(obstacle !== null)
+export function describeLab(name: string, tests: () => void): void {
+  describe.skipIf(obstacle !== null)(name, tests)
+}
 
 const cleanups: (() => Promise<void>)[] = []
 
