@@ -5,7 +5,7 @@ import * as v from 'valibot'
 import type { PublicKey } from '../consensus/types.js'
 import type { NetworkLimits } from './limits.js'
 
-interface KnownAddress {
+export interface KnownAddress {
   transport: string
   /** ms since the epoch of the last connection made with it; 0 never. */
   workedMs: number
@@ -58,12 +58,13 @@ export class AddressBook {
     return this.#peers.has(peer)
   }
 
-  /** The best first: worked lately, then with the fewest failures. */
+  /** The best first: fewest failures, then worked lately. */
+  known(peer: PublicKey): Readonly<KnownAddress>[] {
+    return [...(this.#peers.get(peer) ?? [])].sort((a, b) => a.failures - b.failures || b.workedMs - a.workedMs)
+  }
+
   addresses(peer: PublicKey): string[] {
-    const known = this.#peers.get(peer) ?? []
-    return [...known]
-      .sort((a, b) => a.failures - b.failures || b.workedMs - a.workedMs)
-      .map((address) => address.transport)
+    return this.known(peer).map((address) => address.transport)
   }
 
   /** Remembers addresses; those that never worked make room first. `mayEvict` says which peers may be forgotten. */

@@ -9,9 +9,9 @@ import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import type { Logger } from 'pino'
 import type { PublicKey } from '../consensus/types.js'
 import type { AddressBook } from './address-book.js'
-import { type DialAddress, parseAddress, withPeerId } from './addresses.js'
+import { type DialAddress, parseAddress, relayOf, withPeerId } from './addresses.js'
 import type { NetworkLimits } from './limits.js'
-import { toPublicKey } from './peer-id.js'
+import { toPeerId, toPublicKey } from './peer-id.js'
 
 export interface DialerHost {
   self: PublicKey
@@ -23,6 +23,8 @@ export interface DialerHost {
   /** Waits for hello; null when the connection was refused or cut. */
   admit(connection: Connection): Promise<PublicKey | null>
   isConnected(peer: PublicKey): boolean
+  /** A direct connection to the node with this peer id is open. */
+  isRelayAt(peerId: string): boolean
   /** The connected node that says that it listens on this address. */
   findByAddress(transport: string): PublicKey | null
   /** Connected peers outside the UNL. */
@@ -38,7 +40,7 @@ interface Target {
   notBeforeMs: number
   timer: NodeJS.Timeout | null
   dialling: boolean
-  lastError: string | null
+  lastError: { text: string; atMs: number } | null
 }
 
 export class Dialer {
@@ -69,7 +71,17 @@ export class Dialer {
     return this.#configured.has(peer)
   }
 
-  lastError(peer: PublicKey): string | null {
+  /** Transports that the operator gave for the peer. */
+  configuredAddresses(peer: PublicKey): string[] {
+    return [...(this.#configured.get(peer) ?? [])]
+  }
+
+  configured(): PublicKey[] {
+    return [...this.#configured.keys()]
+  }
+
+  /** The words, and ms since the epoch. */
+  lastError(peer: PublicKey): { text: string; atMs: number } | null {
     return this.#targets.get(peer)?.lastError ?? null
   }
 
@@ -104,11 +116,22 @@ export class Dialer {
     this.#unschedule(target)
   }
 
+  /** The peer may be dialled again, whatever was said before. */
+  pardon(peer: PublicKey): void {
+    const target = this.#targets.get(peer)
+    if (target !== undefined) {
+      target.notBeforeMs = 0
+      target.failures = 0
+      this.#unschedule(target)
+    }
+    this.wake(peer)
+  }
+
   /** No dial of this peer for a while. */
   postpone(peer: PublicKey, delayMs: number, why: string): void {
     const target = this.#target(peer, peer, null)
     target.notBeforeMs = performance.now() + delayMs
-    target.lastError = why
+    target.lastError = { text: why, atMs: Date.now() }
     if (!target.dialling) this.#schedule(target, delayMs)
   }
 
@@ -163,8 +186,27 @@ export class Dialer {
   }
 
   #addresses(peer: PublicKey): string[] {
-    const book = this.#host.book.addresses(peer)
-    return [...new Set([...book, ...(this.#configured.get(peer) ?? [])])]
+    const known = this.#host.book.known(peer)
+    const transports = known.map(({ transport }) => transport)
+    const configured = [...(this.#configured.get(peer) ?? [])].filter((transport) => !transports.includes(transport))
+    const own = toPeerId(this.#host.self).toString()
+    return [...known, ...configured.map((transport) => ({ transport, workedMs: 0, failures: 0 }))]
+      .filter(({ transport }) => relayOf(transport) !== own)
+      .map((address) => ({ ...address, rank: this.#rank(address) }))
+      .sort((a, b) => a.failures - b.failures || a.rank - b.rank)
+      .map(({ transport }) => transport)
+  }
+
+  /**
+   * Of two addresses with equally many failures the one with the lower number comes first: a direct one that worked, one
+   * through a relay that is at hand, other direct ones, which a node behind a NAT has as well and which take long to
+   * fail, then the rest. Where a relay was taken, upgrades.ts goes on with the direct ones.
+   */
+  #rank({ transport, workedMs }: { transport: string; workedMs: number }): number {
+    const relay = relayOf(transport)
+    if (relay === null) return workedMs > 0 ? 0 : 2
+    if (transport.endsWith('/webrtc')) return 4
+    return this.#host.isRelayAt(relay) ? 1 : 3
   }
 
   async #attempt(target: Target): Promise<void> {
@@ -245,12 +287,12 @@ export class Dialer {
           target.notBeforeMs = Math.max(target.notBeforeMs, postponed.notBeforeMs)
           target.lastError = postponed.lastError
         }
-        target.lastError ??= 'the peer closed the connection before hello was complete'
+        target.lastError ??= { text: 'the peer closed the connection before hello was complete', atMs: Date.now() }
       }
       return { key, connected, wrongNode: false, self: false }
     } catch (error) {
       const words = describeError(error)
-      target.lastError = words
+      target.lastError = { text: words, atMs: Date.now() }
       return {
         key: null,
         connected,

@@ -7,6 +7,9 @@ export type NetworkErrorCode =
   | 'not-started'
   | 'refused'
   | 'store-failed'
+  | 'not-installed'
+  | 'not-connected'
+  | 'unreachable'
 
 /** An error of the network layer; `code` says which, the message is a sentence for the operator. */
 export class NetworkError extends Error {

@@ -3,7 +3,7 @@ import type { Logger } from 'pino'
 import { PeerList, Status } from '../codec/pb/network.js'
 import type { PublicKey } from '../consensus/types.js'
 import type { NetworkLimits } from './limits.js'
-import type { Peer } from './peers.js'
+import type { Peer } from './link.js'
 import type { RequestResponse } from './request-response.js'
 import type { ScoreRule } from './scores.js'
 import type { PeerStatus } from './types.js'
@@ -22,27 +22,45 @@ export interface ExchangesHost {
 
 const STATUS = 'status'
 const PEERS = 'peers'
-const MAX_STATUS_BYTES = 1024
+const MAX_STATUS_BYTES = 16 * 1024
+const MAX_STATUS_ADDRESSES = 16
+const MAX_UNREACHED = 128
 const MAX_PEERS_BYTES = 512 * 1024
 const MAX_TOLD_PEERS = 200
 const MAX_TOLD_ADDRESSES = 8
 const TIMEOUTS = { dialMs: 5000, firstByteMs: 5000, totalMs: 10_000 }
 
-function encodeStatus({ seq, lcl, role, agent }: PeerStatus): Uint8Array {
+function fromHex(hex: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(Buffer.from(hex, 'hex'))
+}
+
+function encodeStatus({ seq, lcl, role, agent, addresses, relay, unreached }: PeerStatus): Uint8Array {
   return Status.encode({
     seq,
-    lcl: Uint8Array.from(Buffer.from(lcl, 'hex')),
+    lcl: fromHex(lcl),
     role: role === 'validator' ? 1 : 0,
-    agent: agent.slice(0, 256)
+    agent: agent.slice(0, 256),
+    addresses: addresses.slice(0, MAX_STATUS_ADDRESSES),
+    relay,
+    unreached: unreached.slice(0, MAX_UNREACHED).map(fromHex)
   })
 }
 
 function decodeStatus(body: Uint8Array): PeerStatus {
-  const { seq, lcl, role, agent } = Status.decode(body)
+  const limits = { addresses: MAX_STATUS_ADDRESSES, unreached: MAX_UNREACHED }
+  const { seq, lcl, role, agent, addresses, relay, unreached } = Status.decode(body, { limits })
   if (!Number.isSafeInteger(seq) || seq < 0) throw new Error('seq is out of range')
   if (lcl.byteLength !== 32) throw new Error('lcl must have 32 bytes')
-  const clean = agent.slice(0, 256).replace(/[^\x20-\x7e]/g, '?')
-  return { seq, lcl: Buffer.from(lcl).toString('hex'), role: role === 1 ? 'validator' : 'observer', agent: clean }
+  if (unreached.some((key) => key.byteLength !== 32)) throw new Error('a key has not 32 bytes')
+  return {
+    seq,
+    lcl: Buffer.from(lcl).toString('hex'),
+    role: role === 1 ? 'validator' : 'observer',
+    agent: agent.slice(0, 256).replace(/[^\x20-\x7e]/g, '?'),
+    addresses,
+    relay,
+    unreached: unreached.map((key) => Buffer.from(key).toString('hex'))
+  }
 }
 
 export class Exchanges {

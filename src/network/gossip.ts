@@ -17,23 +17,22 @@ import type { Logger } from 'pino'
 import type { Hash, PublicKey } from '../consensus/types.js'
 import { blake3 } from '../crypto/index.js'
 import { NetworkError } from './errors.js'
+import { FrameCounter, MAX_GOSSIP_FRAME_BYTES } from './frame-counter.js'
+import { gateRegistrar } from './gate.js'
 import type { NetworkLimits } from './limits.js'
 import { toPeerId, toPublicKey } from './peer-id.js'
 import { TokenBucket } from './rate-limit.js'
 import type { ScoreRule } from './scores.js'
 import type { GossipHandler, Topic } from './types.js'
 
-type Registrar = GossipSubComponents['registrar']
-
 /** Tag and nonce before the content. */
 const HEADER_BYTES = 5
 const TOPIC_TAGS: Record<Topic, number> = { consensus: 1, npl: 2 }
 export const TOPICS = Object.keys(TOPIC_TAGS) as Topic[]
-/** gossipsub answers IWANT with many messages in one frame, which its encoder bounds at 4 MiB. */
-const MAX_FRAME_BYTES = 5 * 1024 * 1024
 const MAX_CONTENT_BYTES = 4 * 1024 * 1024 - 1024
 const MESSAGE_ID_BYTES = 20
 const FLOOD_REPORT_INTERVAL_MS = 100
+const OPEN_TIMEOUT_MS = 10_000
 /** Frames of garbage that are counted of those which arrive together. */
 const MAX_GARBAGE_REPORTS = 3
 
@@ -45,6 +44,8 @@ export interface GossipHost {
   report(peer: PublicKey, rule: ScoreRule, detail: string): void
   count(peer: PublicKey, direction: 'in' | 'out', bytes: number): void
   onSubscription(peer: PublicKey): void
+  /** Whom to hand a message on to that came from this peer. */
+  forwardTo(from: PublicKey, id: Uint8Array): PublicKey[]
 }
 
 interface Rpc {
@@ -52,47 +53,37 @@ interface Rpc {
   messages?: Array<{ topic?: string; data?: Uint8Array; from?: Uint8Array; signature?: Uint8Array; seqno?: Uint8Array }>
 }
 
+interface OutboundStream {
+  close(): Promise<void>
+}
+
 /** What of gossipsub's own class is used beyond its interface. */
 interface GossipInternals {
+  protocols: string[]
   handleReceivedRpc(from: PeerId, rpc: Rpc): Promise<void>
-  streamsOutbound: Map<string, unknown>
+  handlePeerReadStreamError(error: Error, peerId: PeerId): void
+  forwardMessage(id: string, message: unknown, source?: string, exclude?: Set<string>): void
+  sendRpc(peer: string, rpc: { subscriptions: unknown[]; messages: unknown[] }): boolean
+  streamsOutbound: Map<string, OutboundStream>
+}
+
+interface Budget {
+  messages: TokenBucket
+  bytes: TokenBucket
 }
 
 interface GossipPeer {
   publicKey: PublicKey
   peerId: PeerId
-  messages: TokenBucket
-  bytes: TokenBucket
+  budget: Budget
+  /** The connections of the streams in use. */
+  inbound: Connection | null
+  outbound: Connection | null
+  moving: boolean
   framesSeen: number
   framesDecoded: number
   pending: number
   lastFloodReportMs: number
-}
-
-/** libp2p's registrar, save that gossipsub's streams and peers go through us. */
-class GatedRegistrar implements Pick<Registrar, 'handle' | 'unhandle' | 'register' | 'unregister'> {
-  topology: Topology | null = null
-  readonly #inner: Registrar
-  readonly #onStream: (handler: StreamHandler, stream: Stream, connection: Connection) => void
-
-  constructor(inner: Registrar, onStream: (handler: StreamHandler, stream: Stream, connection: Connection) => void) {
-    this.#inner = inner
-    this.#onStream = onStream
-  }
-
-  handle: Registrar['handle'] = (protocol, handler, options) =>
-    this.#inner.handle(protocol, (stream, connection) => this.#onStream(handler, stream, connection), options)
-
-  unhandle: Registrar['unhandle'] = (protocol, options) => this.#inner.unhandle(protocol, options)
-
-  register: Registrar['register'] = async (protocol, topology) => {
-    this.topology = topology
-    return protocol
-  }
-
-  unregister: Registrar['unregister'] = () => {
-    this.topology = null
-  }
 }
 
 export class Gossip {
@@ -101,7 +92,9 @@ export class Gossip {
   readonly #handlers = new Map<Topic, GossipHandler>()
   readonly #topics: Record<Topic, string>
   #pubsub: (GossipSub & GossipInternals) | null = null
-  #registrar: GatedRegistrar | null = null
+  #topology: Topology | null = null
+  /** Kept for a while beyond a connection, so that a reconnect does not fill them. */
+  readonly #budgets = new Map<PublicKey, Budget>()
 
   constructor(host: GossipHost) {
     this.#host = host
@@ -110,24 +103,56 @@ export class Gossip {
 
   /** The service to give to libp2p. */
   readonly createService = (components: GossipSubComponents): GossipSub => {
-    const registrar = new GatedRegistrar(components.registrar, (handler, stream, connection) => {
+    const registrar = gateRegistrar(components.registrar, (handler, stream, connection) => {
       this.#acceptStream(handler, stream, connection)
     })
-    this.#registrar = registrar
     const pubsub = gossipsub(this.#options())({
       privateKey: components.privateKey,
       peerId: components.peerId,
       peerStore: components.peerStore,
       connectionManager: components.connectionManager,
       logger: components.logger,
-      registrar: registrar as unknown as Registrar
+      // It would be told of every connection by libp2p's own.
+      registrar: new Proxy(registrar, {
+        get: (target, name) => {
+          if (name === 'register')
+            return async (protocol: string, topology: Topology) => this.#register(protocol, topology)
+          if (name === 'unregister') return () => this.#register('', null)
+          return Reflect.get(target, name, target)
+        }
+      })
     }) as GossipSub & GossipInternals
     const handleRpc = pubsub.handleReceivedRpc.bind(pubsub)
     pubsub.handleReceivedRpc = async (from, rpc) => {
       if (this.#checkRpc(from, rpc)) await handleRpc(from, rpc)
     }
+    // It would drop the peer with its other streams; connections are the peer table's business.
+    pubsub.handlePeerReadStreamError = (error, peerId) => {
+      this.#host.log.debug({ err: error, peer: peerId.toString() }, 'a gossip stream broke off')
+    }
+    pubsub.forwardMessage = (id, message, source) => this.#forward(id, message, source)
     this.#pubsub = pubsub
     return pubsub
+  }
+
+  #register(protocol: string, topology: Topology | null): string {
+    this.#topology = topology
+    return protocol
+  }
+
+  /** Hands a message on to those whom its sender cannot reach. */
+  #forward(id: string, message: unknown, source: string | undefined): void {
+    const from = source === undefined ? undefined : this.#peers.get(source)
+    if (from === undefined) return
+    for (const publicKey of this.#host.forwardTo(from.publicKey, Buffer.from(id, 'latin1'))) {
+      const target = toPeerId(publicKey).toString()
+      const peer = this.#peers.get(target)
+      if (peer === undefined || this.#pubsub?.streamsOutbound.has(target) !== true) continue
+      if (this.#pubsub.sendRpc(target, { subscriptions: [], messages: [message] })) {
+        const { data } = message as { data?: Uint8Array }
+        this.#host.count(publicKey, 'out', data?.byteLength ?? 0)
+      }
+    }
   }
 
   #options(): Parameters<typeof gossipsub>[0] {
@@ -149,7 +174,7 @@ export class Gossip {
       idontwantMinDataSize: Number.MAX_SAFE_INTEGER,
       tagMeshPeers: false,
       allowedTopics: Object.values(this.#topics),
-      maxInboundDataLength: MAX_FRAME_BYTES,
+      maxInboundDataLength: MAX_GOSSIP_FRAME_BYTES,
       maxOutboundBufferSize: limits.maxGossipBacklogBytes,
       mcacheLength: 3,
       mcacheGossip: 2,
@@ -221,25 +246,87 @@ export class Gossip {
   /** Makes the connection the peer's way to us and back; may be called again when the old one has gone. */
   attach(publicKey: PublicKey, connection: Connection): void {
     const peerId = connection.remotePeer
-    const { limits } = this.#host
-    if (!this.#peers.has(peerId.toString())) {
-      this.#peers.set(peerId.toString(), {
+    let peer = this.#peers.get(peerId.toString())
+    if (peer === undefined) {
+      peer = {
         publicKey,
         peerId,
-        messages: new TokenBucket(limits.gossipMessagesPerSecond, limits.gossipMessagesBurst),
-        bytes: new TokenBucket(limits.gossipBytesPerSecond, limits.gossipBytesBurst),
+        budget: this.#budget(publicKey),
+        inbound: null,
+        outbound: null,
+        moving: false,
         framesSeen: 0,
         framesDecoded: 0,
         pending: 0,
         lastFloodReportMs: Number.NEGATIVE_INFINITY
-      })
+      }
+      this.#peers.set(peerId.toString(), peer)
     }
-    void this.#registrar?.topology?.onConnect?.(peerId, connection)
+    if (!this.hasStream(publicKey)) peer.outbound = connection
+    void this.#topology?.onConnect?.(peerId, connection)
+  }
+
+  /**
+   * What is published from now on goes over this connection; what was published before is still sent over the old one.
+   * Should the new stream not open, all stays as it is.
+   */
+  async move(publicKey: PublicKey, connection: Connection): Promise<void> {
+    const id = toPeerId(publicKey).toString()
+    const peer = this.#peers.get(id)
+    const pubsub = this.#requirePubsub()
+    const old = pubsub.streamsOutbound.get(id)
+    if (peer === undefined || peer.moving || (peer.outbound === connection && old !== undefined)) return
+    if (old === undefined) return this.attach(publicKey, connection)
+    peer.moving = true
+    try {
+      const stream = await connection.newStream(pubsub.protocols, { signal: AbortSignal.timeout(OPEN_TIMEOUT_MS) })
+      if (this.#peers.get(id) !== peer || pubsub.streamsOutbound.get(id) !== old) {
+        stream.abort(new Error('the peer has another stream'))
+        return
+      }
+      // gossipsub does not export the class.
+      const OutboundStream = old.constructor as new (
+        raw: Stream,
+        onError: () => void,
+        options: object
+      ) => OutboundStream
+      const next = new OutboundStream(stream, () => {}, { maxBufferSize: this.#host.limits.maxGossipBacklogBytes })
+      stream.addEventListener('close', () => {
+        if (pubsub.streamsOutbound.get(id) === next) pubsub.streamsOutbound.delete(id)
+      })
+      pubsub.streamsOutbound.set(id, next)
+      peer.outbound = connection
+      await old.close()
+    } catch (error) {
+      this.#host.log.debug({ err: error, peer: publicKey }, 'gossip could not move to another connection yet')
+    } finally {
+      peer.moving = false
+    }
+  }
+
+  /** Both ways. */
+  isOn(publicKey: PublicKey, connection: Connection): boolean {
+    const peer = this.#peers.get(toPeerId(publicKey).toString())
+    return (
+      peer !== undefined && peer.inbound === connection && peer.outbound === connection && this.hasStream(publicKey)
+    )
   }
 
   detach(publicKey: PublicKey): void {
     const peerId = toPeerId(publicKey)
-    if (this.#peers.delete(peerId.toString())) void this.#registrar?.topology?.onDisconnect?.(peerId)
+    if (this.#peers.delete(peerId.toString())) void this.#topology?.onDisconnect?.(peerId)
+  }
+
+  #budget(publicKey: PublicKey): Budget {
+    const { limits } = this.#host
+    const budget = this.#budgets.get(publicKey) ?? {
+      messages: new TokenBucket(limits.gossipMessagesPerSecond, limits.gossipMessagesBurst),
+      bytes: new TokenBucket(limits.gossipBytesPerSecond, limits.gossipBytesBurst)
+    }
+    this.#budgets.delete(publicKey)
+    this.#budgets.set(publicKey, budget)
+    if (this.#budgets.size > limits.maxKnownPeers) this.#budgets.delete(this.#budgets.keys().next().value as PublicKey)
+    return budget
   }
 
   #requirePubsub(): GossipSub & GossipInternals {
@@ -254,6 +341,7 @@ export class Gossip {
         const peer = this.#peers.get(connection.remotePeer.toString())
         if (publicKey === null || peer === undefined) throw new Error('the peer has not passed hello')
         void handler(stream, connection)
+        peer.inbound = connection
         // After gossipsub has set its own listener, which it does at once: the first bytes go to both.
         this.#watch(stream, peer)
       })
@@ -265,7 +353,7 @@ export class Gossip {
     const parser = new FrameCounter()
     const onMessage = (event: StreamMessageEvent): void => {
       this.#host.count(peer.publicKey, 'in', event.data.byteLength)
-      if (!peer.bytes.take(event.data.byteLength)) this.#reportFlood(peer, 'too many bytes of gossip')
+      if (!peer.budget.bytes.take(event.data.byteLength)) this.#reportFlood(peer, 'too many bytes of gossip')
       try {
         for (const chunk of event.data instanceof Uint8Array ? [event.data] : event.data) {
           peer.framesSeen += parser.push(chunk)
@@ -304,7 +392,7 @@ export class Gossip {
     if (peer === undefined) return false
     peer.framesDecoded++
     const messages = rpc.messages ?? []
-    if (messages.length > 0 && !peer.messages.take(messages.length)) {
+    if (messages.length > 0 && !peer.budget.messages.take(messages.length)) {
       this.#reportFlood(peer, 'too many gossip messages')
       return false
     }
@@ -348,37 +436,5 @@ export class Gossip {
     } finally {
       peer.pending--
     }
-  }
-}
-
-/** Counts complete length-prefixed frames in a stream of bytes without keeping them. */
-export class FrameCounter {
-  #length = 0
-  #shift = 0
-  #left = 0
-
-  /** Frames completed by this chunk. Throws an Error for a length above 5 MiB or one that is no varint. */
-  push(chunk: Uint8Array): number {
-    let complete = 0
-    let offset = 0
-    while (offset < chunk.byteLength) {
-      if (this.#left > 0) {
-        const taken = Math.min(this.#left, chunk.byteLength - offset)
-        this.#left -= taken
-        offset += taken
-        if (this.#left === 0) complete++
-        continue
-      }
-      const byte = chunk[offset++] as number
-      this.#length += (byte & 0x7f) * 2 ** this.#shift
-      this.#shift += 7
-      if (this.#length > MAX_FRAME_BYTES || this.#shift > 35) throw new Error('a gossip frame is too large')
-      if (byte >= 0x80) continue
-      this.#left = this.#length
-      if (this.#left === 0) complete++
-      this.#length = 0
-      this.#shift = 0
-    }
-    return complete
   }
 }

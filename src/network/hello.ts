@@ -15,7 +15,7 @@ const MAX_TOLD_ADDRESSES = 32
 
 export interface HelloVerdict {
   accepted: boolean
-  /** 'ok', 'other-network', 'banned', 'full', 'bad-hello', 'version', 'duplicate' */
+  /** 'ok', 'other-network', 'banned', 'full', 'restricted', 'version' */
   code: string
   /** Words for the operator of the node that receives it: 'your UNL differs'. */
   reason: string
@@ -57,7 +57,9 @@ export function encodeHello(info: HelloInfo): Uint8Array {
     lcl: bytes(info.lcl),
     timeMs: info.timeMs,
     instance: bytes(info.instance),
-    alone: info.alone
+    alone: info.alone,
+    relay: info.relay,
+    observed: info.observed
   })
 }
 
@@ -89,7 +91,9 @@ export function decodeHello(body: Uint8Array, from: PublicKey): HelloInfo {
     lcl: hash('lcl', hello.lcl),
     timeMs: hello.timeMs,
     instance: Buffer.from(hello.instance).toString('hex'),
-    alone: hello.alone
+    alone: hello.alone,
+    relay: hello.relay,
+    observed: text('observed', hello.observed)
   }
 }
 

@@ -14,14 +14,19 @@ import type { WebSocketServer } from 'ws'
 import { listenAddress } from './addresses.js'
 import { calmYamux } from './calm-yamux.js'
 import { NetworkError } from './errors.js'
+import { createLocalDiscovery, createWebRtc } from './extras.js'
+import { createHolePunching } from './hole-punching.js'
 import type { NetworkLimits } from './limits.js'
+import { createRelayServer, type RelayGate, type Relays } from './relays.js'
 import { MAX_WEBSOCKET_MESSAGE_BYTES } from './shim.js'
 import type { NetworkOptions } from './types.js'
 
 export type HotPocketLibp2p = Libp2p<{
   identify: unknown
-  ping: { ping(peer: PeerId, options?: { signal?: AbortSignal }): Promise<number> }
+  ping: unknown
   pubsub: GossipSub
+  relay: unknown
+  holePunching: unknown
 }>
 
 export interface NodeParts {
@@ -33,9 +38,13 @@ export interface NodeParts {
   mayConnect: (peerId: PeerId) => boolean
   /** False when the address has too many connections. */
   mayConnectFrom: (remote: string) => boolean
+  gate: RelayGate
+  relays: Relays
+  /** This node serves as relay. */
+  offersRelay: () => boolean
 }
 
-/** Not started yet. NAT traversal and relays add their transports and services here. */
+/** Not started yet. Throws NetworkError 'bad-address' and 'not-installed'. */
 export async function createNode(options: NetworkOptions, parts: NodeParts): Promise<HotPocketLibp2p> {
   const { limits } = parts
   const { host, wsPort, tcpPort } = options.listen
@@ -47,15 +56,25 @@ export async function createNode(options: NetworkOptions, parts: NodeParts): Pro
     denyDialMultiaddr: () => false,
     denyInboundConnection: (connection: MultiaddrConnection) => !parts.mayConnectFrom(connection.remoteAddr.toString()),
     denyInboundEncryptedConnection: (peerId: PeerId) => !parts.mayConnect(peerId),
-    denyOutboundEncryptedConnection: (peerId: PeerId) => !parts.mayConnect(peerId)
+    denyOutboundEncryptedConnection: (peerId: PeerId) => !parts.mayConnect(peerId),
+    denyInboundRelayReservation: (peerId: PeerId) => !parts.offersRelay() || !parts.mayConnect(peerId),
+    denyOutboundRelayedConnection: (from: PeerId, to: PeerId) => !parts.mayConnect(from) || !parts.mayConnect(to),
+    denyInboundRelayedConnection: (_relay: PeerId, from: PeerId) => !parts.mayConnect(from)
   }
+  const webrtc = options.webrtc === true ? [(await createWebRtc(options.stun ?? [])) as never] : []
   return await createLibp2p({
     start: false,
     privateKey: parts.privateKey,
     datastore: parts.datastore,
     addresses: { listen, ...(options.announce?.length ? { announce: options.announce } : {}) },
     nodeInfo: { name: 'hp-p2p', version: options.agentVersion, userAgent: options.agentVersion },
-    transports: [webSockets(), tcp({ maxConnections: limits.maxConnections + limits.maxPendingConnections })],
+    transports: [
+      webSockets(),
+      tcp({ maxConnections: limits.maxConnections + limits.maxPendingConnections }),
+      parts.relays.createTransport,
+      ...webrtc
+    ],
+    peerDiscovery: options.mdns === true ? [createLocalDiscovery(options.networkId)] : [],
     connectionEncrypters: [noise()],
     streamMuxers: [calmYamux()],
     connectionGater: gater,
@@ -73,7 +92,13 @@ export async function createNode(options: NetworkOptions, parts: NodeParts): Pro
     },
     // It would abort connections whose ping fails, which under load is every connection; peers.ts finds dead peers.
     connectionMonitor: { enabled: false },
-    services: { identify: identify(), ping: ping(), pubsub: parts.pubsub }
+    services: {
+      identify: identify(),
+      ping: ping(),
+      pubsub: parts.pubsub,
+      relay: createRelayServer(parts.gate, limits),
+      holePunching: createHolePunching(parts.gate)
+    }
   })
 }
 

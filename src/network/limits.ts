@@ -38,6 +38,8 @@ export interface NetworkLimits {
   inboundConnectionsPerSecond: number
   /** Connected peers outside the UNL. */
   maxObservers: number
+  /** Nodes that this one serves as relay. */
+  maxRelayed: number
   helloTimeoutMs: number
   upgradeTimeoutMs: number
 
@@ -55,9 +57,13 @@ export interface NetworkLimits {
   maxAddressesPerPeer: number
   maxAddressLength: number
   peersExchangeIntervalMs: number
+  /** While members of the UNL are missing, a few peers are asked for peers this often. */
+  missingPeersIntervalMs: number
 
   pingIntervalMs: number
   pingTimeoutMs: number
+  /** A peer of which nothing was heard for this time counts as one that is not reached. */
+  suspectPeerAfterMs: number
   /** A peer of which nothing was heard for this time is cut. */
   silentPeerTimeoutMs: number
   /** A peer that is connected and has no gossip after this time is connected anew. */
@@ -102,6 +108,7 @@ export const DEFAULT_LIMITS: Readonly<NetworkLimits> = {
   maxPendingConnections: 64,
   inboundConnectionsPerSecond: 100,
   maxObservers: 128,
+  maxRelayed: 1000,
   helloTimeoutMs: 10_000,
   upgradeTimeoutMs: 10_000,
 
@@ -113,13 +120,15 @@ export const DEFAULT_LIMITS: Readonly<NetworkLimits> = {
   dialTurnDelayMs: 300,
 
   maxKnownPeers: 1000,
-  maxAddressesPerPeer: 8,
+  maxAddressesPerPeer: 12,
   maxAddressLength: 256,
   peersExchangeIntervalMs: 30_000,
+  missingPeersIntervalMs: 3000,
 
-  pingIntervalMs: 10_000,
+  pingIntervalMs: 4000,
   pingTimeoutMs: 10_000,
-  silentPeerTimeoutMs: 45_000,
+  suspectPeerAfterMs: 10_000,
+  silentPeerTimeoutMs: 20_000,
   noGossipTimeoutMs: 5000,
   statusIntervalMs: 2000,
 

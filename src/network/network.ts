@@ -2,26 +2,36 @@ import './shim.js'
 import { randomBytes } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Connection } from '@libp2p/interface'
-import { multiaddr } from '@multiformats/multiaddr'
+import type { Connection, PeerInfo as DiscoveredPeer, PeerId } from '@libp2p/interface'
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { LevelDatastore } from 'datastore-level'
 import type { PublicKey } from '../consensus/types.js'
 import { AddressBook } from './address-book.js'
-import { checkToldAddresses, ipOf, parseAddress, withPeerId } from './addresses.js'
-import { Deadline, raceAbort } from './deadline.js'
+import { isLoopback, isRelayed, needsRelay, parseAddress } from './addresses.js'
+import { BanStore } from './ban-store.js'
+import { Contacts } from './contacts.js'
+import { raceAbort } from './deadline.js'
 import { Dialer, parseConfigured } from './dialer.js'
 import { Emitter } from './emitter.js'
 import { NetworkError } from './errors.js'
 import { Exchanges } from './exchanges.js'
-import { Gossip, TOPICS } from './gossip.js'
+import { chooseForwards } from './forwarding.js'
+import { Gossip } from './gossip.js'
 import { GOODBYE_PROTOCOL, HELLO_PROTOCOL, type HelloVerdict } from './hello.js'
+import { Inviter, JOIN_PROTOCOL } from './invitation.js'
 import { checkPort, createNode, type HotPocketLibp2p, hardenListeners } from './libp2p.js'
 import { DEFAULT_LIMITS, type NetworkLimits } from './limits.js'
-import { toPeerId, toPrivateKey } from './peer-id.js'
-import { type Peer, Peers } from './peers.js'
+import type { Peer } from './link.js'
+import { toPeerId, toPrivateKey, toPublicKey } from './peer-id.js'
+import { describePeer } from './peer-rows.js'
+import { Peers } from './peers.js'
+import { PortMapper } from './port-mapping.js'
+import { Reachability } from './reachability.js'
+import { Relays } from './relays.js'
 import { type HandlerOptions, type RequestHandler, type RequestOptions, RequestResponse } from './request-response.js'
 import { PeerScores, type ScoreRule } from './scores.js'
 import {
+  type Ban,
   type GossipHandler,
   type HelloInfo,
   type NetworkEvents,
@@ -29,11 +39,18 @@ import {
   type PeerInfo,
   type PeerStatus,
   PROTOCOL_VERSION,
+  type ReachabilityInfo,
   type Topic
 } from './types.js'
+import { Upgrades } from './upgrades.js'
+import { Upkeep } from './upkeep.js'
 
 const MAINTENANCE_INTERVAL_MS = 1000
-const MAX_OWN_ADDRESSES = 16
+const DEFAULT_RELAYS = 3
+const DEFAULT_BAN_MS = 24 * 3600 * 1000
+const MAX_REASON = 200
+/** Peers that are asked at one time while members are missing. */
+const ASKED_WHILE_MISSING = 3
 
 /**
  * Starts a node on the network. Rejects with NetworkError: 'port-in-use' and 'listen-failed' name host and port,
@@ -64,7 +81,20 @@ export class Network {
   readonly #gossip: Gossip
   readonly #requests: RequestResponse
   readonly #exchanges: Exchanges
+  readonly #bans: BanStore
+  readonly #contacts: Contacts
+  readonly #relays: Relays
+  readonly #reachability: Reachability
+  readonly #upgrades: Upgrades
+  readonly #upkeep: Upkeep
+  readonly #portMapper: PortMapper
   readonly #stopping = new AbortController()
+  /** Keys of the UNL in force, once `setMembers` was called. */
+  #members: PublicKey[] | null = null
+  /** Transports of the relays that the operator named. */
+  readonly #namedRelays = new Set<string>()
+  /** Some connected peer cannot reach another connected peer. */
+  #hasCuts = false
   #node: HotPocketLibp2p | null = null
   #endWaiting: () => void = () => {}
   #timers: NodeJS.Timeout[] = []
@@ -81,21 +111,27 @@ export class Network {
     this.#events = new Emitter((error, name) => log.error({ err: error }, `a listener of ${name} failed`))
     this.#store = new LevelDatastore(join(options.dataDir, 'peers'))
     this.#scores = new PeerScores(this.limits)
+    this.#bans = new BanStore(this.#store, this.#scores, log)
     this.#book = new AddressBook(this.#store, this.limits, log)
+    this.#contacts = this.#createContacts()
     this.#peers = this.#createPeers()
     this.#gossip = this.#createGossip()
     this.#requests = this.#createRequests()
     this.#dialer = this.#createDialer()
-    this.#exchanges = new Exchanges({
-      limits: this.limits,
+    this.#exchanges = this.#createExchanges()
+    this.#relays = this.#createRelays()
+    this.#reachability = this.#createReachability()
+    this.#upgrades = this.#createUpgrades()
+    this.#upkeep = this.#createUpkeep()
+    this.#portMapper = new PortMapper({
       log,
-      requests: this.#requests,
-      peers: () => this.#peers.all(),
-      status: () => this.#ownStatus(),
-      addressesOf: (peer) => this.#knownAddresses(peer),
-      onStatus: (peer, status) => this.#onStatus(peer, status),
-      onTold: (teller, about, addresses) => this.#onTold(teller, about, addresses),
-      report: (peer, rule, detail) => this.report(peer, rule, detail)
+      description: `hp-p2p ${this.publicKey.slice(0, 16)}`,
+      host: options.listen.host,
+      ports: () => this.#listenPorts(),
+      onChange: () => {
+        this.#reachability.reset()
+        this.#onWhereaboutsChange()
+      }
     })
   }
 
@@ -109,14 +145,23 @@ export class Network {
         datastore: this.#store,
         limits: this.limits,
         pubsub: this.#gossip.createService,
-        mayConnect: (peerId) => !this.#scores.isBanned(Buffer.from(peerId.publicKey?.raw ?? []).toString('hex')),
-        mayConnectFrom: (remote) => this.#peers.countFrom(remote) < this.limits.maxConnectionsPerAddress
+        mayConnect: (peerId) => this.#mayConnect(peerId),
+        mayConnectFrom: (remote) => this.#peers.countFrom(remote) < this.limits.maxConnectionsPerAddress,
+        gate: this.#peers,
+        relays: this.#relays,
+        offersRelay: () => this.#offersRelay()
       })
+      this.#node.addEventListener('peer:discovery', this.#onDiscovery)
       this.#node.addEventListener('connection:open', this.#onOpen)
       this.#node.addEventListener('connection:close', this.#onClose)
       await this.#node.handle(HELLO_PROTOCOL, this.#peers.onHelloStream, { maxInboundStreams: 4 })
       await this.#node.handle(GOODBYE_PROTOCOL, this.#peers.onGoodbyeStream, { maxInboundStreams: 4 })
+      if (this.#options.invitation !== undefined) {
+        const inviter = new Inviter(this.#options.invitation, log)
+        await this.#node.handle(JOIN_PROTOCOL, inviter.onStream, { maxInboundStreams: 4 })
+      }
       await this.#exchanges.start()
+      await this.#reachability.start()
       await this.#node.start()
       this.#endWaiting = hardenListeners(this.#node, this.limits)
       this.#gossip.start()
@@ -128,16 +173,7 @@ export class Network {
       const words = error instanceof Error ? error.message : String(error)
       throw new NetworkError('listen-failed', `the network could not start: ${words}`, { cause: error })
     }
-    this.#every(MAINTENANCE_INTERVAL_MS, () => this.#maintain())
-    this.#every(this.limits.pingIntervalMs, () => this.#pingAll())
-    this.#every(this.limits.peersExchangeIntervalMs, () => {
-      this.#exchanges.askAllForPeers()
-      this.#dialer.wakeAll()
-    })
-    for (const address of parseConfigured(this.#options.peers, log, this.limits.maxAddressLength)) {
-      this.#dialer.addConfigured(address)
-    }
-    this.#dialer.wakeAll()
+    this.#begin()
     log.info({ addresses: this.addresses(), peerId: this.peerId }, 'the peer port is open')
   }
 
@@ -217,9 +253,7 @@ export class Network {
 
   /** Full multiaddrs at which others can dial this node. */
   addresses(): string[] {
-    const own = this.#node?.getMultiaddrs().map((address) => address.toString()) ?? []
-    const suffix = `/p2p/${this.peerId}`
-    return own.slice(0, MAX_OWN_ADDRESSES).map((address) => (address.endsWith(suffix) ? address : address + suffix))
+    return this.#contacts.own()
   }
 
   /** Keys of the connected peers. */
@@ -227,24 +261,63 @@ export class Network {
     return this.#peers.all().map((peer) => peer.publicKey)
   }
 
-  /** Connected peers, members of the UNL that are not connected, and peers that were refused. */
+  /** Connected peers; members of the UNL and configured peers that are not; peers that were refused or are banned. */
   peers(): PeerInfo[] {
-    const keys = new Set([...this.#options.validators(), ...this.connected(), ...this.#peers.refused()])
+    const bans = this.#scores.bans().map(({ publicKey }) => publicKey)
+    const absent = [...this.#validators(), ...this.#dialer.configured(), ...this.#peers.refused(), ...bans]
+    const keys = new Set([...this.connected(), ...absent])
     keys.delete(this.publicKey)
-    return [...keys].sort().map((key) => this.#peerInfo(key))
+    return [...keys].sort().map((key) => this.#describePeer(key))
   }
 
-  /** Dials an address now and remembers it as if configured. Throws NetworkError 'bad-address' or 'refused'. */
+  /** One peer, known or not. */
+  peer(key: PublicKey): PeerInfo {
+    return this.#describePeer(key)
+  }
+
+  bans(): Ban[] {
+    const nowMs = Date.now()
+    return this.#scores.bans().map(({ publicKey, leftMs, reason }) => {
+      return { publicKey, peerId: toPeerId(publicKey).toString(), until: Math.round(nowMs + leftMs), reason }
+    })
+  }
+
+  /** Whether others can dial this node, and how it is reached otherwise. */
+  reachability(): ReachabilityInfo {
+    const { reachability = 'auto', announce = [] } = this.#options
+    const suffix = `/p2p/${this.peerId}`
+    return {
+      state: this.#reachability.state,
+      source: reachability !== 'auto' ? 'config' : announce.length > 0 ? 'announce' : 'peers',
+      observed: this.#reachability.observed(),
+      natKind: this.#reachability.natKind(),
+      addresses: this.addresses(),
+      relays: this.#relays.held().map(({ publicKey, since, addresses }) => ({
+        publicKey,
+        peerId: toPeerId(publicKey).toString(),
+        since,
+        addresses: addresses.map((address) => address + suffix)
+      })),
+      offersRelay: this.#offersRelay(),
+      portMappings: this.#portMapper.mappings,
+      portMappingError: this.#portMapper.error
+    }
+  }
+
+  /**
+   * Dials an address now and remembers it as if configured. Throws NetworkError 'bad-address', 'refused', or
+   * 'unreachable' with what went wrong.
+   */
   async connect(address: string): Promise<PublicKey> {
-    const node = this.#node
-    if (node === null || this.#stopped !== null) throw new NetworkError('not-started', 'the network is not running')
+    const node = this.#requireNode()
     const parsed = parseAddress(address, this.limits.maxAddressLength)
     const target = parsed.peerId === null ? parsed.transport : `${parsed.transport}/p2p/${parsed.peerId}`
     let key: PublicKey | null
     try {
       key = await this.#peers.admit(await node.dial(multiaddr(target), { signal: this.#dialSignal() }))
     } catch (error) {
-      throw new NetworkError('refused', `cannot connect to ${address}: ${(error as Error).message}`, { cause: error })
+      const words = `cannot connect to ${address}: ${(error as Error).message}`
+      throw new NetworkError('unreachable', words, { cause: error })
     }
     if (key === null) throw new NetworkError('refused', `${address} did not accept this node`)
     this.#dialer.addConfigured({ ...parsed, peerId: toPeerId(key).toString() })
@@ -257,14 +330,85 @@ export class Network {
     this.#peers.disconnect(peer, 'disconnected', reason)
   }
 
+  /** Cuts the peer and keeps it out, also over restarts of this node. Throws NetworkError 'bad-key'. */
+  ban(peer: PublicKey, reason = 'banned by the operator', durationMs = DEFAULT_BAN_MS): void {
+    toPeerId(peer)
+    if (!(durationMs > 0)) throw new RangeError('a ban must last longer than 0 ms')
+    const words = reason.slice(0, MAX_REASON)
+    this.#scores.ban(peer, durationMs, words)
+    this.#bans.add(peer, durationMs, words)
+    this.#peers.disconnect(peer, 'banned', words)
+    this.#onBanned(peer, words, durationMs)
+  }
+
+  /** Lets the peer in again and dials it. False when it was not banned. */
+  unban(peer: PublicKey): boolean {
+    const wasBanned = this.#scores.unban(peer)
+    this.#bans.remove(peer)
+    if (wasBanned) this.#dialer.pardon(peer)
+    return wasBanned
+  }
+
+  /** ms of a round trip to a connected peer. Throws NetworkError 'not-connected' and 'unreachable'. */
+  async ping(peer: PublicKey): Promise<number> {
+    const found = this.#peers.get(peer)
+    if (found === undefined) throw new NetworkError('not-connected', `peer ${peer.slice(0, 16)} is not connected`)
+    try {
+      return await this.#upkeep.ping(found)
+    } catch (error) {
+      const words = `peer ${peer.slice(0, 16)} does not answer: ${(error as Error).message}`
+      throw new NetworkError('unreachable', words, { cause: error })
+    }
+  }
+
+  /** The UNL has changed: new members are dialled, and with `restrict` those who may not stay are cut. */
+  setMembers(unl: readonly PublicKey[]): void {
+    this.#members = [...unl]
+    for (const { publicKey } of this.#peers.all()) {
+      if (this.#isRestricted(publicKey)) this.disconnect(publicKey, 'no longer on the list of this node')
+    }
+    for (const key of unl) this.#dialer.wake(key)
+    this.updateSelf()
+  }
+
+  #validators(): PublicKey[] {
+    return this.#members ?? this.#options.validators()
+  }
+
+  #requireNode(): HotPocketLibp2p {
+    if (this.#node === null || this.#stopped !== null) {
+      throw new NetworkError('not-started', 'the network is not running')
+    }
+    return this.#node
+  }
+
+  #begin(): void {
+    const { log, peers, relays = [] } = this.#options
+    this.#every(MAINTENANCE_INTERVAL_MS, () => this.#maintain())
+    this.#every(this.limits.pingIntervalMs, () => this.#upkeep.pingAll())
+    this.#every(this.limits.missingPeersIntervalMs, () => this.#askWhileMissing())
+    this.#every(this.limits.peersExchangeIntervalMs, () => {
+      this.#exchanges.askAllForPeers()
+      this.#dialer.wakeAll()
+    })
+    for (const address of parseConfigured(relays.map(withoutCircuit), log, this.limits.maxAddressLength)) {
+      this.#namedRelays.add(address.transport)
+      this.#dialer.addConfigured(address)
+    }
+    for (const address of parseConfigured(peers, log, this.limits.maxAddressLength)) {
+      this.#dialer.addConfigured(address)
+    }
+    this.#dialer.wakeAll()
+  }
+
   #createPeers(): Peers {
     return new Peers({
       self: this.publicKey,
       limits: this.limits,
       log: this.#options.log,
       scores: this.#scores,
-      describe: (alone) => this.#describe(alone),
-      isWelcome: (peer) => this.#isKept(peer) || this.#countObservers() < this.limits.maxObservers,
+      describe: (alone, remote) => this.#describe(alone, remote),
+      refuse: (peer) => this.#refuse(peer),
       onConnect: (peer) => this.#onConnect(peer),
       onRebind: (peer) => {
         // After gossipsub has noticed the end of the stream on the old connection.
@@ -273,13 +417,14 @@ export class Network {
           if (current !== undefined) this.#gossip.attach(current.publicKey, current.primary.connection)
         })
       },
+      onUpgrade: ({ publicKey, primary: { connection } }) => {
+        this.#inBackground(this.#gossip.move(publicKey, connection))
+        this.#events.emit('peer:direct', { publicKey, address: connection.remoteAddr.toString() })
+      },
+      carriesGossip: (peer, connection) => this.#gossip.isOn(peer, connection),
       onDisconnect: (peer, reason) => this.#onDisconnect(peer, reason),
       onRefused: (peer, verdict, by) => this.#onRefused(peer, verdict, by),
-      onBanned: (peer, reason) => {
-        this.#gossip.detach(peer)
-        this.#dialer.postpone(peer, this.limits.banMs, reason)
-        this.#events.emit('peer:banned', { publicKey: peer, reason })
-      },
+      onBanned: (peer, reason) => this.#onBanned(peer, reason, this.limits.banMs),
       onGoodbye: (peer, code, reason) => {
         if (code === 'banned' || code === 'disconnected') this.#dialer.postpone(peer, this.limits.banMs, reason)
       }
@@ -294,7 +439,8 @@ export class Network {
       admit: (connection) => this.#peers.admit(connection),
       report: (peer, rule, detail) => this.report(peer, rule, detail),
       count: (peer, direction, bytes) => this.#peers.count(peer, direction, bytes),
-      onSubscription: (peer) => this.#checkReady(peer)
+      onSubscription: (peer) => this.#upkeep.checkReady(peer),
+      forwardTo: (from, id) => this.#forwardTo(from, id)
     })
   }
 
@@ -310,7 +456,7 @@ export class Network {
       unhandle: async (protocol) => await this.#node?.unhandle(protocol),
       connectionOf: (peer) => this.#peers.get(peer)?.primary.connection ?? null,
       admit: (connection) => this.#peers.admit(connection),
-      isValidator: (peer) => this.#options.validators().includes(peer),
+      isValidator: (peer) => this.#validators().includes(peer),
       report: (peer, rule, detail) => this.report(peer, rule, detail),
       count: (peer, direction, bytes) => this.#peers.count(peer, direction, bytes)
     })
@@ -322,16 +468,124 @@ export class Network {
       limits: this.limits,
       log: this.#options.log,
       book: this.#book,
-      validators: this.#options.validators,
-      dial: async (address, signal) => {
-        if (this.#node === null) throw new NetworkError('not-started', 'the network is not running')
-        return await raceAbort(this.#node.dial(address, { signal: this.#dialSignal() }), signal)
-      },
+      validators: () => this.#validators(),
+      dial: (address, signal) => this.#dial(address, signal, false),
       admit: (connection) => this.#peers.admit(connection),
       isConnected: (peer) => this.#peers.get(peer) !== undefined,
+      isRelayAt: (peerId) => this.#isRelayAt(peerId),
       findByAddress: (transport) => this.#findByAddress(transport),
       countObservers: () => this.#countObservers()
     })
+  }
+
+  #createContacts(): Contacts {
+    return new Contacts({
+      self: this.publicKey,
+      limits: this.limits,
+      book: this.#book,
+      isKept: (peer) => this.#isKept(peer) || this.#peers.get(peer) !== undefined,
+      direct: () => this.#listening(),
+      mapped: () => this.#portMapper.addresses(),
+      relayed: () => this.#relays.addresses(),
+      webrtc: this.#options.webrtc === true
+    })
+  }
+
+  #createExchanges(): Exchanges {
+    return new Exchanges({
+      limits: this.limits,
+      log: this.#options.log,
+      requests: this.#requests,
+      peers: () => this.#peers.all(),
+      status: () => this.#ownStatus(),
+      addressesOf: (peer) => this.#contacts.of(peer),
+      onStatus: (peer, status) => this.#onStatus(peer, status),
+      onTold: (teller, about, addresses) => this.#onTold(teller, about, addresses),
+      report: (peer, rule, detail) => this.report(peer, rule, detail)
+    })
+  }
+
+  #createRelays(): Relays {
+    const { relays = [], relayCount = DEFAULT_RELAYS, log } = this.#options
+    return new Relays({
+      self: this.publicKey,
+      limits: this.limits,
+      log,
+      count: relayCount,
+      admit: (connection) => this.#peers.admit(connection),
+      isWanted: () => this.#reachability.needsRelays,
+      peers: () => this.#peers.all(),
+      isValidator: (peer) => this.#validators().includes(peer),
+      hasConfigured: relays.length > 0,
+      isConfigured: (peer) => this.#dialer.configuredAddresses(peer).some((each) => this.#namedRelays.has(each)),
+      addressesOf: (relay) => this.#contacts.ofRelay(relay),
+      onChange: () => this.#onWhereaboutsChange()
+    })
+  }
+
+  #createReachability(): Reachability {
+    const { reachability = 'auto', announce = [], log } = this.#options
+    return new Reachability({
+      limits: this.limits,
+      log,
+      requests: this.#requests,
+      policy: reachability,
+      isAnnounced: announce.length > 0,
+      peers: () => this.#peers.all(),
+      peer: (key) => this.#peers.get(key),
+      listening: () => [...this.#listening(), ...this.#portMapper.addresses()],
+      probe: (address, signal) => this.#probe(address, signal),
+      onChange: () => this.#onWhereaboutsChange()
+    })
+  }
+
+  #createUpgrades(): Upgrades {
+    return new Upgrades({
+      self: this.publicKey,
+      limits: this.limits,
+      log: this.#options.log,
+      peers: () => this.#peers.all(),
+      directOf: (peer) => this.#contacts.directOf(peer),
+      dial: (address, signal) => this.#dial(address, signal, true),
+      admit: (connection) => this.#peers.admit(connection),
+      worked: (peer, transport) => this.#book.worked(peer, transport),
+      failed: (peer, transport) => this.#book.failed(peer, transport)
+    })
+  }
+
+  #createUpkeep(): Upkeep {
+    return new Upkeep({
+      self: this.publicKey,
+      limits: this.limits,
+      log: this.#options.log,
+      peers: this.#peers,
+      gossip: this.#gossip,
+      validators: () => this.#validators(),
+      onReady: (peer) => {
+        this.#events.emit('peer:ready', { publicKey: peer })
+        this.#relays.check()
+      },
+      onReachChange: () => this.updateSelf()
+    })
+  }
+
+  async #dial(address: Multiaddr, signal: AbortSignal, isUpgrade: boolean): Promise<Connection> {
+    const dialled = this.#requireNode().dial(address, { signal: this.#dialSignal(), force: isUpgrade })
+    return await raceAbort(dialled, signal)
+  }
+
+  /** Whether the address leads to the node that it names; the connection is closed at once. */
+  async #probe(address: Multiaddr, signal: AbortSignal): Promise<boolean> {
+    const text = address.toString()
+    this.#peers.probes.add(text)
+    try {
+      const connection = await this.#requireNode().dial(address, { signal, force: true })
+      if (connection.remoteAddr.toString() !== text) return false
+      await connection.close().catch((error: Error) => connection.abort(error))
+      return true
+    } finally {
+      this.#peers.probes.delete(text)
+    }
   }
 
   #dialSignal(): AbortSignal {
@@ -348,19 +602,22 @@ export class Network {
       throw new NetworkError('store-failed', `cannot open the peer store in ${dataDir}: ${words}`, { cause: error })
     }
     await this.#book.load()
+    await this.#bans.load()
   }
 
   async #stop(): Promise<void> {
     this.#stopping.abort(new Error('the node stops'))
     for (const timer of this.#timers) clearInterval(timer)
     this.#exchanges.stop()
-    await this.#dialer.stop()
+    await Promise.all([this.#dialer.stop(), this.#upgrades.stop(), this.#relays.stop(), this.#reachability.stop()])
+    await Promise.all([this.#upkeep.stop(), this.#portMapper.stop()])
     await this.#requests.stop()
     await this.#peers.stop()
     this.#endWaiting()
     await this.#node?.stop()
     await Promise.allSettled(this.#background)
     await this.#book.close()
+    await this.#bans.close()
     await this.#store.close().catch(() => {})
     this.#events.clear()
   }
@@ -377,7 +634,16 @@ export class Network {
   readonly #onOpen = (event: CustomEvent<Connection>): void => this.#peers.onOpen(event.detail)
   readonly #onClose = (event: CustomEvent<Connection>): void => this.#peers.onClose(event.detail)
 
-  #describe(alone: boolean): HelloInfo {
+  readonly #onDiscovery = (event: CustomEvent<DiscoveredPeer>): void => {
+    const { id, multiaddrs } = event.detail
+    const key = toPublicKey(id)
+    if (key === null || key === this.publicKey || this.#scores.isBanned(key)) return
+    const addresses = multiaddrs.map((address) => address.toString()).filter((address) => !isLoopback(address))
+    this.#contacts.remember(key, '', addresses)
+    this.#dialer.wake(key)
+  }
+
+  #describe(alone: boolean, remote: string): HelloInfo {
     return {
       ...this.#options.describe(),
       protocolVersion: PROTOCOL_VERSION,
@@ -387,36 +653,107 @@ export class Network {
       addresses: this.addresses(),
       timeMs: Date.now(),
       instance: this.#instance,
-      alone
+      alone,
+      relay: this.#offersRelay(),
+      observed: isRelayed(remote) ? '' : remote
     }
   }
 
   #ownStatus(): PeerStatus {
     const { seq, lcl, role } = this.#options.describe()
-    return { seq, lcl, role, agent: this.#options.agentVersion }
+    return {
+      seq,
+      lcl,
+      role,
+      agent: this.#options.agentVersion,
+      addresses: this.addresses(),
+      relay: this.#offersRelay(),
+      unreached: this.#upkeep.unreached
+    }
+  }
+
+  #describePeer(key: PublicKey): PeerInfo {
+    return describePeer(key, {
+      peers: this.#peers,
+      dialer: this.#dialer,
+      scores: this.#scores,
+      contacts: this.#contacts,
+      isMember: (peer) => this.#validators().includes(peer)
+    })
+  }
+
+  /** Without those through relays. */
+  #listening(): string[] {
+    const all = this.#node?.getMultiaddrs().map((address) => address.toString()) ?? []
+    return all.filter((address) => !needsRelay(address))
+  }
+
+  #listenPorts(): { port: number; suffix: '' | '/ws' }[] {
+    const ports = this.#listening().flatMap((address) => {
+      const match = /\/tcp\/(\d+)(\/ws)?(?=\/p2p|$)/.exec(address)
+      return match === null ? [] : [[Number(match[1]), match[2] === undefined ? '' : '/ws'] as const]
+    })
+    return [...new Map(ports)].map(([port, suffix]) => ({ port, suffix }))
+  }
+
+  #offersRelay(): boolean {
+    const { relay = 'auto' } = this.#options
+    return relay === 'on' || (relay === 'auto' && this.#reachability.state === 'public')
+  }
+
+  #isRelayAt(peerId: string): boolean {
+    return this.#peers.all().some(({ publicKey, primary }) => {
+      return !primary.relayed && toPeerId(publicKey).toString() === peerId
+    })
+  }
+
+  #mayConnect(peerId: PeerId): boolean {
+    const key = toPublicKey(peerId)
+    return key !== null && !this.#scores.isBanned(key)
   }
 
   #isKept(peer: PublicKey): boolean {
-    return this.#options.validators().includes(peer) || this.#dialer.isConfigured(peer)
+    return this.#validators().includes(peer) || this.#dialer.isConfigured(peer)
+  }
+
+  #isRestricted(peer: PublicKey): boolean {
+    const { restrict = false, observers = [] } = this.#options
+    return restrict && !this.#validators().includes(peer) && !observers.includes(peer)
+  }
+
+  #refuse(peer: PublicKey): HelloVerdict | null {
+    if (this.#isRestricted(peer)) {
+      const reason = 'this node takes only validators and the observers on its list'
+      return { accepted: false, code: 'restricted', reason }
+    }
+    if (this.#isKept(peer) || this.#countObservers() < this.limits.maxObservers) return null
+    return { accepted: false, code: 'full', reason: 'this node has all the observers that it takes' }
   }
 
   #countObservers(): number {
-    const unl = new Set(this.#options.validators())
+    const unl = new Set(this.#validators())
     return this.#peers.all().filter((peer) => !unl.has(peer.publicKey)).length
   }
 
   #findByAddress(transport: string): PublicKey | null {
-    for (const { publicKey, hello } of this.#peers.all()) {
-      if (hello.addresses.some((address) => address === transport || address.startsWith(`${transport}/p2p/`))) {
+    for (const { publicKey, status } of this.#peers.all()) {
+      if (status.addresses.some((address) => address === transport || address.startsWith(`${transport}/p2p/`))) {
         return publicKey
       }
     }
     return null
   }
 
-  /** Of a connected or known peer, those that worked first. */
-  #knownAddresses(peer: PublicKey): string[] {
-    return this.#book.addresses(peer).map((transport) => withPeerId(transport, peer).toString())
+  #forwardTo(from: PublicKey, id: Uint8Array): PublicKey[] {
+    const source = this.#peers.get(from)
+    if (!this.#hasCuts || source === undefined) return []
+    const peers = this.#peers.all().map(reachOf)
+    return chooseForwards(this.publicKey, reachOf(source), peers, this.#validators(), id)
+  }
+
+  /** Whether, as they say, some peer cannot reach another one that we do reach. */
+  #findCuts(): void {
+    this.#hasCuts = this.#peers.all().some(({ status }) => status.unreached.some((key) => this.#peers.get(key)))
   }
 
   #onConnect(peer: Peer): void {
@@ -424,46 +761,46 @@ export class Network {
     const { connection } = primary
     const remote = connection.remoteAddr.toString()
     this.#dialer.connected(publicKey)
-    if (connection.direction === 'outbound') this.#book.worked(publicKey, parseAddress(remote).transport)
-    this.#remember(publicKey, remote, hello.addresses)
+    this.#contacts.remember(publicKey, remote, hello.addresses)
+    if (connection.direction === 'outbound') this.#noteWorked(publicKey, remote)
     this.#gossip.attach(publicKey, connection)
     this.#options.log.info({ peer: publicKey, address: remote, role: hello.role }, 'a peer is connected')
     this.#inBackground(this.#exchanges.askForPeers(publicKey))
-    this.#inBackground(this.#ping(peer))
+    this.#inBackground(this.#upkeep.ping(peer))
+    this.#reachability.check()
+    this.#relays.check()
     this.#events.emit('peer:connect', { publicKey, role: hello.role, address: remote })
   }
 
-  /** Addresses that a peer tells of itself, and its ports at the address from which it came. */
-  #remember(peer: PublicKey, remote: string, told: readonly string[]): void {
-    const { maxAddressesPerPeer, maxAddressLength } = this.limits
-    const good = checkToldAddresses(told, peer, remote, maxAddressesPerPeer, maxAddressLength)
-    const ip = ipOf(remote)
-    const seen = told.slice(0, maxAddressesPerPeer).flatMap((address) => {
-      const match = /^\/ip[46]\/[^/]+\/tcp\/(\d{1,5})(\/ws)?(\/p2p\/|$)/.exec(address)
-      if (match === null || ip === null) return []
-      return [`/ip${ip.includes(':') ? 6 : 4}/${ip}/tcp/${match[1]}${match[2] ?? ''}`]
-    })
-    const checked = checkToldAddresses(seen, peer, remote, 2, maxAddressLength)
-    this.#book.add(peer, [...good, ...checked], (victim) => !this.#isKept(victim) && !this.#peers.get(victim))
+  #noteWorked(peer: PublicKey, remote: string): void {
+    try {
+      this.#book.worked(peer, parseAddress(remote, this.limits.maxAddressLength).transport)
+    } catch {
+      // A kind of address that is no good for dialling again, such as one of WebRTC.
+    }
   }
 
   #onTold(teller: Peer, about: PublicKey, addresses: readonly string[]): void {
     if (about === this.publicKey || this.#scores.isBanned(about)) return
-    const remote = teller.primary.connection.remoteAddr.toString()
-    const { maxAddressesPerPeer, maxAddressLength } = this.limits
-    const good = checkToldAddresses(addresses, about, remote, maxAddressesPerPeer, maxAddressLength)
-    if (good.length === 0) return
-    this.#book.add(about, good, (victim) => !this.#isKept(victim) && !this.#peers.get(victim))
-    if (this.#book.has(about)) this.#dialer.wake(about)
+    if (!this.#contacts.hear(teller, about, addresses)) return
+    this.#dialer.wake(about)
+    this.#upgrades.retry(about)
   }
 
   #onDisconnect(peer: Peer, reason: string): void {
     this.#gossip.detach(peer.publicKey)
-    this.#requests.forget(peer.publicKey)
     this.#events.emit('peer:disconnect', { publicKey: peer.publicKey, reason })
     if (this.#stopped !== null) return
     this.#options.log.info({ peer: peer.publicKey, reason }, 'a peer is gone')
     this.#dialer.lost(peer.publicKey)
+    this.#relays.check()
+    this.#findCuts()
+  }
+
+  #onBanned(publicKey: PublicKey, reason: string, durationMs: number): void {
+    this.#gossip.detach(publicKey)
+    this.#dialer.postpone(publicKey, durationMs, reason)
+    this.#events.emit('peer:banned', { publicKey, reason })
   }
 
   #onRefused(publicKey: PublicKey, verdict: HelloVerdict, by: 'us' | 'peer'): void {
@@ -475,72 +812,49 @@ export class Network {
     const peer = this.#peers.get(publicKey)
     if (peer === undefined) return
     peer.status = status
+    const remote = peer.primary.connection.remoteAddr.toString()
+    if (this.#contacts.remember(publicKey, remote, status.addresses)) this.#upgrades.retry(publicKey)
+    if (status.relay) this.#relays.check()
+    this.#findCuts()
     this.#events.emit('peer:status', { publicKey, status })
   }
 
-  #checkReady(publicKey: PublicKey): void {
-    const peer = this.#peers.get(publicKey)
-    if (peer === undefined || peer.ready || !this.#gossip.isReady(publicKey)) return
-    peer.ready = true
-    this.#events.emit('peer:ready', { publicKey })
+  /** Others are to be told of other addresses, or of another role as relay. */
+  #onWhereaboutsChange(): void {
+    if (this.#stopped !== null || this.#node === null) return
+    this.updateSelf()
+    this.#events.emit('reachability', this.reachability())
   }
 
-  /** Finds peers whose gossip does not work and peers that are silent, and connects them anew. */
   #maintain(): void {
-    const nowMs = performance.now()
-    const subscribed = new Set(TOPICS.flatMap((topic) => this.#gossip.subscribers(topic)))
-    for (const peer of this.#peers.all()) {
-      const ageMs = nowMs - (peer.primary.verifiedMs ?? nowMs)
-      if (!this.#gossip.hasStream(peer.publicKey)) this.#gossip.attach(peer.publicKey, peer.primary.connection)
-      this.#checkReady(peer.publicKey)
-      if (ageMs > this.limits.noGossipTimeoutMs && !subscribed.has(peer.publicKey)) {
-        this.#peers.disconnect(peer.publicKey, 'no-gossip', 'the connection carries no gossip')
-      } else if (nowMs - peer.lastHeardMs > this.limits.silentPeerTimeoutMs) {
-        this.#peers.disconnect(peer.publicKey, 'silent', 'nothing was heard of the peer')
-      }
-    }
+    this.#upkeep.check()
+    this.#reachability.check()
+    this.#relays.check()
+    this.#upgrades.check()
+    if (this.#wantsPortMapping()) this.#portMapper.check()
     // Members that joined the UNL since, and whoever has no dial pending.
-    for (const key of this.#options.validators()) this.#dialer.wake(key)
+    for (const key of this.#validators()) this.#dialer.wake(key)
   }
 
-  #pingAll(): void {
-    for (const peer of this.#peers.all()) this.#inBackground(this.#ping(peer))
+  #wantsPortMapping(): boolean {
+    const { upnp = 'off', announce = [], listen } = this.#options
+    if (upnp === 'off') return false
+    return upnp === 'on' || (announce.length === 0 && !listen.host.startsWith('127.') && this.#reachability.needsRelays)
   }
 
-  async #ping(peer: Peer): Promise<void> {
-    const deadline = new Deadline(this.limits.pingTimeoutMs, this.#stopping.signal)
-    try {
-      const { connection } = peer.primary
-      if (connection.status !== 'open') return
-      peer.latencyMs =
-        (await this.#node?.services.ping.ping(connection.remotePeer, { signal: deadline.signal })) ?? null
-      peer.lastHeardMs = performance.now()
-    } finally {
-      deadline.clear()
-    }
+  #askWhileMissing(): void {
+    const connected = this.connected()
+    if (this.#validators().every((key) => key === this.publicKey || connected.includes(key))) return
+    const asked = connected.sort(() => Math.random() - 0.5).slice(0, ASKED_WHILE_MISSING)
+    for (const key of asked) this.#inBackground(this.#exchanges.askForPeers(key))
   }
+}
 
-  #peerInfo(key: PublicKey): PeerInfo {
-    const peer = this.#peers.get(key)
-    const bytes = this.#peers.bytes(key)
-    return {
-      publicKey: key,
-      peerId: toPeerId(key).toString(),
-      inUnl: this.#options.validators().includes(key),
-      connected: peer !== undefined,
-      connections: peer?.links.length ?? 0,
-      role: peer?.status.role ?? null,
-      address: peer?.primary.connection.remoteAddr.toString() ?? this.#dialer.addressOf(key),
-      direction: peer?.primary.connection.direction ?? null,
-      latencyMs: peer?.latencyMs ?? null,
-      agent: peer?.status.agent ?? null,
-      seq: peer?.status.seq ?? null,
-      lcl: peer?.status.lcl ?? null,
-      score: Math.round(this.#scores.get(key)),
-      bytesIn: bytes.in,
-      bytesOut: bytes.out,
-      connectedSince: peer?.connectedSinceMs ?? null,
-      lastError: peer !== undefined ? null : (this.#peers.lastError(key) ?? this.#dialer.lastError(key))
-    }
-  }
+function reachOf({ publicKey, status }: Peer) {
+  return { publicKey, unreached: status.unreached }
+}
+
+/** The address of a relay itself, of one that was written as an address behind it. */
+function withoutCircuit(address: string): string {
+  return address.split('/p2p-circuit')[0] as string
 }

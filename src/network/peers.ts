@@ -1,55 +1,36 @@
 /** The connections of this node: hello on each of them, one connection for each peer, and cutting peers off. */
 import './shim.js'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Connection, Stream } from '@libp2p/interface'
 import type { Logger } from 'pino'
-import { Goodbye } from '../codec/pb/network.js'
 import type { PublicKey } from '../consensus/types.js'
 import { ipOf } from './addresses.js'
-import { Deadline, raceAbort } from './deadline.js'
-import { FRAME_MESSAGE, FrameReader, finishStream, writeFrame } from './frames.js'
-import { exchangeHello, GOODBYE_PROTOCOL, HELLO_PROTOCOL, type HelloVerdict, judgeHello } from './hello.js'
+import { Deadline } from './deadline.js'
+import { finishStream } from './frames.js'
+import { readGoodbye, sayGoodbye } from './goodbye.js'
+import { exchangeHello, HELLO_PROTOCOL, type HelloVerdict, judgeHello } from './hello.js'
 import type { NetworkLimits } from './limits.js'
+import { createLink, type Link, type Peer, statusOf } from './link.js'
 import { toPublicKey } from './peer-id.js'
 import type { PeerScores, ScoreRule } from './scores.js'
-import type { HelloInfo, PeerStatus } from './types.js'
-
-export interface Peer {
-  publicKey: PublicKey
-  hello: HelloInfo
-  status: PeerStatus
-  /** The one that gossip and requests use. */
-  primary: Link
-  links: Link[]
-  connectedSinceMs: number
-  latencyMs: number | null
-  lastHeardMs: number
-  /** Both gossip topics were seen subscribed. */
-  ready: boolean
-}
-
-/** One connection. */
-export interface Link {
-  connection: Connection
-  publicKey: PublicKey
-  /** Times of a clock that nobody puts back, save connectedSinceMs. */
-  openedMs: number
-  verifiedMs: number | null
-  helloStarted: boolean
-  admitted: Promise<PublicKey | null>
-  settle: (key: PublicKey | null) => void
-  timer: NodeJS.Timeout | null
-}
+import type { HelloInfo } from './types.js'
 
 export interface PeersHost {
   self: PublicKey
   limits: NetworkLimits
   log: Logger
   scores: PeerScores
-  describe: (alone: boolean) => HelloInfo
-  isWelcome: (peer: PublicKey) => boolean
+  /** Our hello on a connection from or to this address. */
+  describe: (alone: boolean, remote: string) => HelloInfo
+  /** Why a peer of this network may not stay, or null. */
+  refuse: (peer: PublicKey) => HelloVerdict | null
   onConnect(peer: Peer): void
-  /** The primary connection is another one now. */
+  /** The primary connection is another one now, since the old one has gone. */
   onRebind(peer: Peer): void
+  /** The primary connection is a direct one now; the relayed one is still open. */
+  onUpgrade(peer: Peer): void
+  /** Gossip goes over this connection both ways. */
+  carriesGossip(peer: PublicKey, connection: Connection): boolean
   onDisconnect(peer: Peer, reason: string): void
   onRefused(peer: PublicKey, verdict: HelloVerdict, by: 'us' | 'peer'): void
   onBanned(peer: PublicKey, reason: string): void
@@ -58,8 +39,11 @@ export interface PeersHost {
 
 /** Two connections that begin within this time are taken for simultaneous dials. */
 const SIMULTANEOUS_MS = 3000
-const GOODBYE_TIMEOUT_MS = 1000
-const MAX_GOODBYE_BYTES = 1024
+/** How long a relayed connection may take to end what is under way on it once a direct one is there. */
+const RETIRE_LIMIT_MS = 60_000
+const RETIRE_CHECK_MS = 200
+/** Checks in a row that find nothing under way on the old connection. */
+const QUIET_CHECKS = 3
 const MAX_TOLD_REASONS = 1000
 
 /** How the last error of a refused peer begins. */
@@ -71,10 +55,14 @@ export class Peers {
   readonly #peers = new Map<PublicKey, Peer>()
   /** Bytes by peer; kept while the peer is known, so that a reconnect does not set them to zero. */
   readonly #bytes = new Map<PublicKey, { in: number; out: number }>()
-  readonly #lastErrors = new Map<PublicKey, string>()
+  readonly #lastErrors = new Map<PublicKey, { text: string; atMs: number }>()
   readonly #told = new Set<string>()
+  /** Connections that are being closed: nothing more is taken from them. */
+  readonly #leaving = new WeakSet<Link>()
+  readonly #stopping = new AbortController()
+  /** Connections opened to find out whether an address works; by their remote address. */
+  readonly probes = new Set<string>()
   readonly #running = new Set<Promise<void>>()
-  #stopped = false
 
   constructor(host: PeersHost) {
     this.#host = host
@@ -94,10 +82,11 @@ export class Peers {
 
   /** Peers that were refused at hello, by us or by them, and have not passed it since. */
   refused(): PublicKey[] {
-    return [...this.#lastErrors].flatMap(([peer, error]) => (error.startsWith(REFUSED) ? [peer] : []))
+    return [...this.#lastErrors].flatMap(([peer, { text }]) => (text.startsWith(REFUSED) ? [peer] : []))
   }
 
-  lastError(peer: PublicKey): string | null {
+  /** The words, and ms since the epoch. */
+  lastError(peer: PublicKey): { text: string; atMs: number } | null {
     return this.#lastErrors.get(peer) ?? null
   }
 
@@ -118,18 +107,23 @@ export class Peers {
   countFrom(remote: string): number {
     const ip = ipOf(remote)
     let count = 0
-    for (const { connection } of this.#links.values()) if (ipOf(connection.remoteAddr.toString()) === ip) count++
+    for (const { connection, relayed } of this.#links.values()) {
+      if (!relayed && ipOf(connection.remoteAddr.toString()) === ip) count++
+    }
     return count
   }
 
   /** The peer's key once hello is complete on this connection; null when it is refused or closed before. */
-  admit(connection: Connection): Promise<PublicKey | null> {
-    return this.#links.get(connection.id)?.admitted ?? Promise.resolve(null)
+  async admit(connection: Connection): Promise<PublicKey | null> {
+    const link = this.#links.get(connection.id)
+    const peer = (await link?.admitted) ?? null
+    return link === undefined || this.#leaving.has(link) ? null : peer
   }
 
   onOpen(connection: Connection): void {
+    if (connection.direction === 'outbound' && this.probes.has(connection.remoteAddr.toString())) return
     const publicKey = toPublicKey(connection.remotePeer)
-    if (this.#stopped || publicKey === null || this.#links.has(connection.id)) {
+    if (this.#stopping.signal.aborted || publicKey === null || this.#links.has(connection.id)) {
       if (!this.#links.has(connection.id)) connection.abort(new Error('only ed25519 peers are welcome'))
       return
     }
@@ -138,20 +132,7 @@ export class Peers {
       connection.abort(new Error('the peer has too many connections or is banned'))
       return
     }
-    let settle!: Link['settle']
-    const admitted = new Promise<PublicKey | null>((resolve) => {
-      settle = resolve
-    })
-    const link: Link = {
-      connection,
-      publicKey,
-      openedMs: performance.now(),
-      verifiedMs: null,
-      helloStarted: false,
-      admitted,
-      settle,
-      timer: null
-    }
+    const link = createLink(connection, publicKey)
     link.timer = setTimeout(() => {
       this.#remember(publicKey, 'the peer did not complete hello in time')
       this.#host.log.info({ peer: publicKey }, 'a peer did not complete hello in time; cut')
@@ -170,10 +151,10 @@ export class Peers {
     const peer = this.#peers.get(link.publicKey)
     if (peer === undefined || !peer.links.includes(link)) return
     peer.links = peer.links.filter((each) => each !== link)
-    const [other] = peer.links
+    const other = peer.links.find(({ relayed }) => !relayed) ?? peer.links[0]
     if (other === undefined) {
       this.#peers.delete(link.publicKey)
-      this.#host.onDisconnect(peer, this.#lastErrors.get(link.publicKey) ?? 'the connection was closed')
+      this.#host.onDisconnect(peer, this.#lastErrors.get(link.publicKey)?.text ?? 'the connection was closed')
       return
     }
     if (peer.primary === link) peer.primary = other
@@ -208,16 +189,23 @@ export class Peers {
     this.#host.onBanned(publicKey, reason)
   }
 
-  /** Says goodbye with a reason, then closes every connection of the peer. */
+  /** Says goodbye with a reason, then closes every connection of the peer; from now on nothing is taken from it. */
   disconnect(publicKey: PublicKey, code: string, reason: string): void {
     this.#remember(publicKey, reason)
     for (const link of this.#links.values()) {
-      if (link.publicKey === publicKey) this.#track(this.#cut(link, code, reason))
+      if (link.publicKey !== publicKey || this.#leaving.has(link)) continue
+      this.#leaving.add(link)
+      this.#track(sayGoodbye(link.connection, code, reason))
     }
+    const peer = this.#peers.get(publicKey)
+    if (peer === undefined) return
+    this.#peers.delete(publicKey)
+    peer.links = []
+    this.#host.onDisconnect(peer, reason)
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true
+    this.#stopping.abort(new Error('the node stops'))
     for (const link of this.#links.values()) {
       if (link.timer !== null) clearTimeout(link.timer)
       link.settle(null)
@@ -238,7 +226,7 @@ export class Peers {
 
   #remember(peer: PublicKey, error: string): void {
     this.#lastErrors.delete(peer)
-    this.#lastErrors.set(peer, error)
+    this.#lastErrors.set(peer, { text: error, atMs: Date.now() })
     this.#bound(this.#lastErrors)
   }
 
@@ -263,9 +251,12 @@ export class Peers {
       const { theirs, given, received } = await exchangeHello(
         stream,
         dialled,
-        () => this.#host.describe(alone()),
+        () => this.#host.describe(alone(), link.connection.remoteAddr.toString()),
         publicKey,
-        (ours, theirs) => this.#decide(ours, theirs),
+        (ours, theirs) => {
+          link.clockOffsetMs = theirs.timeMs - Date.now()
+          return this.#decide(ours, theirs)
+        },
         deadline
       )
       const done = finishStream(stream)
@@ -288,10 +279,8 @@ export class Peers {
     const { scores } = this.#host
     if (scores.isBanned(theirs.publicKey))
       return { accepted: false, code: 'banned', reason: 'you are banned for a while' }
-    if (!this.#peers.has(theirs.publicKey) && !this.#host.isWelcome(theirs.publicKey)) {
-      return { accepted: false, code: 'full', reason: 'this node has all the observers that it takes' }
-    }
-    return { accepted: true, code: 'ok', reason: '' }
+    const refusal = this.#peers.has(theirs.publicKey) ? null : this.#host.refuse(theirs.publicKey)
+    return refusal ?? { accepted: true, code: 'ok', reason: '' }
   }
 
   #failHello(link: Link, error: unknown): void {
@@ -318,15 +307,17 @@ export class Peers {
   }
 
   #verify(link: Link, hello: HelloInfo): void {
-    if (this.#stopped || link.connection.status !== 'open' || !this.#links.has(link.connection.id)) return
+    if (this.#stopping.signal.aborted || link.connection.status !== 'open' || !this.#links.has(link.connection.id))
+      return
+    if (this.#leaving.has(link)) return
     if (link.timer !== null) clearTimeout(link.timer)
     link.timer = null
     link.verifiedMs = performance.now()
     const known = this.#peers.get(link.publicKey)
-    const status: PeerStatus = { seq: hello.seq, lcl: hello.lcl, role: hello.role, agent: hello.agent }
+    const status = statusOf(hello)
     if (known !== undefined) {
       this.#addLink(known, link, hello)
-      known.status = status
+      known.status = { ...status, unreached: known.status.unreached }
       link.settle(link.publicKey)
       return
     }
@@ -338,6 +329,7 @@ export class Peers {
       links: [link],
       connectedSinceMs: Date.now(),
       latencyMs: null,
+      clockOffsetMs: link.clockOffsetMs,
       lastHeardMs: link.verifiedMs,
       ready: false
     }
@@ -365,39 +357,41 @@ export class Peers {
       for (const each of old) each.connection.abort(new Error('replaced by a newer connection'))
       return
     }
-    if (this.#host.self < peer.publicKey) {
+    if (peer.primary.relayed && !link.relayed) {
+      const relayed = peer.primary
+      peer.primary = link
+      this.#host.onUpgrade(peer)
+      this.#track(this.#retire(peer, relayed))
+    } else if (this.#host.self < peer.publicKey) {
       link.connection.close().catch(() => link.connection.abort(new Error('a second connection')))
     }
   }
 
-  async #cut(link: Link, code: string, reason: string): Promise<void> {
-    const deadline = new Deadline(GOODBYE_TIMEOUT_MS, undefined, true)
-    try {
-      const stream = await link.connection.newStream(GOODBYE_PROTOCOL, { signal: deadline.signal })
-      await writeFrame(stream, FRAME_MESSAGE, Goodbye.encode({ code, reason }), deadline)
-      await raceAbort(finishStream(stream), deadline.signal)
-    } catch {
-      // It is cut all the same.
-    } finally {
-      deadline.clear()
-      link.connection.abort(new Error(reason))
+  /**
+   * Closes a relayed connection once a direct one carries gossip both ways and all streams of the old one have ended, so
+   * that nothing on its way is lost. The node of the lower key does; the other one only after a longer time.
+   */
+  async #retire(peer: Peer, old: Link): Promise<void> {
+    const leads = this.#host.self < peer.publicKey
+    const endMs = performance.now() + (leads ? RETIRE_LIMIT_MS : RETIRE_LIMIT_MS * 2)
+    let quiet = 0
+    while (peer.links.includes(old) && peer.primary !== old) {
+      await sleep(RETIRE_CHECK_MS, undefined, { signal: this.#stopping.signal })
+      const isMoved = this.#host.carriesGossip(peer.publicKey, peer.primary.connection)
+      quiet = leads && isMoved && old.connection.streams.length === 0 ? quiet + 1 : 0
+      if (quiet < QUIET_CHECKS && performance.now() < endMs) continue
+      await old.connection.close().catch(() => old.connection.abort(new Error('replaced by a direct connection')))
+      return
     }
   }
 
   async #readGoodbye(publicKey: PublicKey, stream: Stream): Promise<void> {
-    const deadline = new Deadline(GOODBYE_TIMEOUT_MS, undefined, true)
-    try {
-      const frame = await new FrameReader(stream).read(MAX_GOODBYE_BYTES, deadline)
-      if (frame === null) return
-      const goodbye = Goodbye.decode(frame.body)
-      const reason = goodbye.reason.slice(0, 256).replace(/[^\x20-\x7e]/g, '?')
-      this.#remember(publicKey, `the peer said goodbye: ${reason}`)
-      this.#host.log.info({ peer: publicKey, reason }, `peer ${short(publicKey)} says goodbye: ${reason}`)
-      this.#host.onGoodbye(publicKey, goodbye.code.slice(0, 32), reason)
-    } finally {
-      deadline.clear()
-      void finishStream(stream)
-    }
+    const goodbye = await readGoodbye(stream)
+    if (goodbye === null) return
+    const { code, reason } = goodbye
+    this.#remember(publicKey, `the peer said goodbye: ${reason}`)
+    this.#host.log.info({ peer: publicKey, reason }, `peer ${short(publicKey)} says goodbye: ${reason}`)
+    this.#host.onGoodbye(publicKey, code, reason)
   }
 }
 

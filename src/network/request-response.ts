@@ -157,13 +157,38 @@ export class RequestResponse {
 
   /**
    * One message out, many back. The peer sends only as fast as the messages are taken; leaving the loop ends the
-   * request. Throws RequestError.
+   * request. A request whose connection breaks before the first message of the answer is sent once more, if the peer
+   * has another connection. Throws RequestError.
    */
   async *requestStream(
     peer: PublicKey,
     name: string,
     body: Uint8Array,
     options: RequestOptions = {}
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    const connection = this.#host.connectionOf(peer)
+    let isAnswered = false
+    try {
+      for await (const message of this.#requestOnce(peer, name, body, options)) {
+        isAnswered = true
+        yield message
+      }
+      return
+    } catch (error) {
+      const next = this.#host.connectionOf(peer)
+      const isBroken = error instanceof RequestError && error.code === 'closed' && connection?.status !== 'open'
+      if (!isBroken || isAnswered || next === null || next === connection || options.signal?.aborted === true) {
+        throw error
+      }
+    }
+    yield* this.#requestOnce(peer, name, body, options)
+  }
+
+  async *#requestOnce(
+    peer: PublicKey,
+    name: string,
+    body: Uint8Array,
+    options: RequestOptions
   ): AsyncGenerator<Uint8Array, void, undefined> {
     const { limits } = this.#host
     const { timeouts = {} } = options
@@ -204,10 +229,6 @@ export class RequestResponse {
     await Promise.allSettled(this.#running)
     for (const protocol of this.#registrations.keys()) await this.#host.unhandle(protocol).catch(() => {})
     this.#registrations.clear()
-  }
-
-  forget(peer: PublicKey): void {
-    for (const { buckets } of this.#registrations.values()) buckets.delete(peer)
   }
 
   #reportAnswer(peer: PublicKey, name: string, failure: RequestError): void {

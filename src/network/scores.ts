@@ -34,7 +34,7 @@ export class PeerScores {
   /** ms of a clock that nobody puts back: a ban must not last until the wall clock has caught up. */
   readonly #now: () => number
   readonly #scores = new Map<PublicKey, Score>()
-  readonly #bannedUntilMs = new Map<PublicKey, number>()
+  readonly #bans = new Map<PublicKey, { untilMs: number; reason: string }>()
 
   constructor(limits: NetworkLimits, now: () => number = () => performance.now()) {
     this.#limits = limits
@@ -58,10 +58,35 @@ export class PeerScores {
     this.#bound(this.#scores)
     // Rounded, since some of the points have fallen back between two offences.
     if (Math.round(value) > this.#limits.banBelowScore || this.isBanned(peer)) return false
-    this.#bannedUntilMs.delete(peer)
-    this.#bannedUntilMs.set(peer, nowMs + this.#limits.banMs)
-    this.#bound(this.#bannedUntilMs)
+    this.ban(peer, this.#limits.banMs, rule)
     return true
+  }
+
+  /** For a time from now on, whatever the score. */
+  ban(peer: PublicKey, durationMs: number, reason: string): void {
+    this.#bans.delete(peer)
+    this.#bans.set(peer, { untilMs: this.#now() + durationMs, reason })
+    this.#bound(this.#bans)
+  }
+
+  /** The ban is over and the score is clean. False when there was none. */
+  unban(peer: PublicKey): boolean {
+    this.#scores.delete(peer)
+    return this.#bans.delete(peer)
+  }
+
+  /** The ban in force, or null. */
+  banOf(peer: PublicKey): { leftMs: number; reason: string } | null {
+    const leftMs = this.banLeftMs(peer)
+    const reason = this.#bans.get(peer)?.reason
+    return reason === undefined ? null : { leftMs, reason }
+  }
+
+  /** Those in force. */
+  bans(): { publicKey: PublicKey; leftMs: number; reason: string }[] {
+    return [...this.#bans]
+      .map(([publicKey, { reason }]) => ({ publicKey, leftMs: this.banLeftMs(publicKey), reason }))
+      .filter(({ leftMs }) => leftMs > 0)
   }
 
   isBanned(peer: PublicKey): boolean {
@@ -69,11 +94,11 @@ export class PeerScores {
   }
 
   banLeftMs(peer: PublicKey): number {
-    const untilMs = this.#bannedUntilMs.get(peer)
-    if (untilMs === undefined) return 0
-    const leftMs = untilMs - this.#now()
+    const ban = this.#bans.get(peer)
+    if (ban === undefined) return 0
+    const leftMs = ban.untilMs - this.#now()
     if (leftMs > 0) return leftMs
-    this.#bannedUntilMs.delete(peer)
+    this.#bans.delete(peer)
     // After a ban the peer starts half way, so that a second offence cuts it sooner.
     this.#scores.set(peer, { value: this.#limits.banBelowScore / 2, atMs: this.#now() })
     return 0

@@ -22,12 +22,13 @@ import { ConsensusDriver } from './consensus-driver.js'
 import { contractLimits, type Disk, openDisk } from './disk.js'
 import { NodeError } from './errors.js'
 import { Executor, type Settlement } from './executor.js'
+import { Forwarding } from './forwarding/forwarding.js'
 import { describeNetwork } from './genesis.js'
 import { NplBridge } from './npl-bridge.js'
 import { ProposalPool } from './proposal-pool.js'
 import { fetchOutputs, ProposalFetcher, SERVICES, serve } from './services.js'
 import { copyState, serveState } from './state-copy.js'
-import { createAdminSource } from './status.js'
+import { createAdminSource, oldestSynced } from './status.js'
 import { Wishes } from './wishes.js'
 
 export interface StartOptions {
@@ -59,6 +60,7 @@ export class HotPocketNode {
   driver!: ConsensusDriver
   executor!: Executor
   catchUp!: CatchUp
+  forwarding!: Forwarding
   users: UserServer | null = null
   runner!: ContractRunner
   pending!: PendingInputs
@@ -152,7 +154,9 @@ export class HotPocketNode {
   async #openNetwork(): Promise<void> {
     const { config, log, networkId, genesis } = this
     const description = describeNetwork(genesis)
+    const { maxConnections, maxConnectionsPerAddress, maxPendingConnections, ...reach } = config.network
     this.network = await createNetwork({
+      ...reach,
       keyPair: config.keys,
       networkId,
       validators: () => this.agreed.unl,
@@ -163,11 +167,9 @@ export class HotPocketNode {
         lcl: this.ledgers.tip().hash
       }),
       listen: { host: config.network.host, wsPort: config.network.wsPort, tcpPort: config.network.tcpPort },
-      announce: config.network.announce,
-      peers: config.network.peers,
       dataDir: contractPaths(config.dir).hist,
       agentVersion: `hp-p2p/${VERSION}`,
-      limits: { maxConnections: config.network.maxConnections },
+      limits: { maxConnections, maxConnectionsPerAddress, maxPendingConnections },
       log: log.child({ part: 'network' })
     })
     this.#onStop('network', () => this.network.stop())
@@ -184,6 +186,7 @@ export class HotPocketNode {
     })
     this.#createExecutor()
     await this.#createDriver()
+    await this.#createForwarding()
     this.#createCatchUp()
     this.#npl = new NplBridge({
       networkId,
@@ -229,13 +232,7 @@ export class HotPocketNode {
       now: Date.now,
       maxGossipBytes: DEFAULT_NETWORK_LIMITS.maxGossipBytes,
       publish: (bytes, again) => this.#publish('consensus', bytes, again),
-      select: () =>
-        this.pending.select(
-          this.agreed.ledgerInputBytes,
-          this.users?.users() ?? [],
-          PROPOSAL_LIMITS.inputs,
-          PROPOSAL_LIMITS.users
-        ),
+      select: (seq) => this.forwarding.compose(seq),
       wishes: () => this.wishes.own,
       onWishes: (validator, seq, wishes) => this.wishes.hear(validator, seq, wishes),
       persist: (ledger, certificate) => this.#persist(ledger, certificate),
@@ -244,6 +241,24 @@ export class HotPocketNode {
     })
     this.#disk.journalRecords = []
     this.#onStop('consensus', () => this.driver.stop())
+  }
+
+  async #createForwarding(): Promise<void> {
+    this.forwarding = new Forwarding({
+      networkId: this.networkId,
+      signer: this.#signer,
+      network: this.network,
+      log: this.log.child({ part: 'forwarding' }),
+      batches: this.#pool.batches,
+      pending: this.pending,
+      users: () => this.users?.users() ?? [],
+      agreed: () => this.agreed,
+      tip: () => this.driver.tip,
+      oldestSynced: () => oldestSynced(this),
+      onInputs: () => this.driver.inputsWaiting()
+    })
+    this.#onStop('forwarding', () => this.forwarding.stop())
+    await this.forwarding.start()
   }
 
   /** The last ledger, with what the ones before it make known. */
@@ -301,9 +316,10 @@ export class HotPocketNode {
     if (ledger.config !== null) await this.#adoptConfig(ledger.config, ledger.header.seq)
     this.#noteClose()
     this.pending.confirm(ledger.inputs.map((input) => input.id))
+    this.forwarding.ledgerClosed(ledger)
     this.executor.enqueue(ledger)
     this.network.updateSelf()
-    if (this.pending.size > 0) this.driver.inputsWaiting()
+    if (this.pending.hasSelectable || this.forwarding.hasInputs) this.driver.inputsWaiting()
     const { seq } = ledger.header
     this.log.debug({ seq, inputs: ledger.inputs.length, users: ledger.users.length }, `ledger ${seq} closed`)
   }
@@ -323,7 +339,10 @@ export class HotPocketNode {
   }
 
   #inputBytes(): number {
-    return Math.min(this.config.users.limits.messageBytes, this.agreed.ledgerInputBytes)
+    const most = Math.min(this.config.users.limits.messageBytes, this.agreed.ledgerInputBytes)
+    // What an observer takes must fit in a batch.
+    if (this.agreed.unl.includes(this.publicKey)) return most
+    return Math.min(most, PROPOSAL_LIMITS.forwardContentBytes)
   }
 
   #noteClose(): void {
@@ -420,13 +439,13 @@ export class HotPocketNode {
       limits: { ...DEFAULT_USER_LIMITS, ...limits },
       log: this.log.child({ part: 'users' }),
       onInput: (source, content) => {
-        if (!this.driver.isValidator) {
-          return { taken: false, reason: 'this node only follows: connect to a validator to send inputs' }
-        }
         const verdict = this.pending.add(source, content)
-        if (verdict.taken) this.driver.inputsWaiting()
+        if (!verdict.taken) return verdict
+        if (this.driver.isValidator) this.driver.inputsWaiting()
+        else this.forwarding.inputsWaiting()
         return verdict
-      }
+      },
+      onUsersChanged: () => this.forwarding.usersChanged()
     })
     await this.users.start()
     this.#onStop('user server', () => (this.users as UserServer).stop())

@@ -56,7 +56,9 @@ async function sayHello(connection: Connection, publicKey: PublicKey, target: Te
     addresses: [],
     timeMs: Date.now(),
     instance: randomBytes(16).toString('hex'),
-    alone: true
+    alone: true,
+    relay: false,
+    observed: ''
   })
   const accept = () => ({ accepted: true, code: 'ok', reason: '' })
   const deadline = new Deadline(5000)

@@ -127,7 +127,11 @@ describe('gossip from a hostile peer', { timeout: 60_000 }, () => {
   it('is not heard after it is banned, until the ban ends', async () => {
     for (let index = 0; index < 4; index++) honest.target.network.report(attacker.publicKey, 'wrong-answer', 'test')
     await until('the attacker is cut', () => attacker.isCut())
-    expect(honest.target.network.peers().map((peer) => peer.publicKey)).toEqual([honest.friend.network.publicKey])
+    const { network } = honest.target
+    expect(network.connected()).toEqual([honest.friend.network.publicKey])
+    expect(network.subscribers('consensus')).toEqual([honest.friend.network.publicKey])
+    expect(network.peer(attacker.publicKey)).toMatchObject({ connected: false, banReason: 'wrong-answer' })
+    expect(network.bans()).toMatchObject([{ publicKey: attacker.publicKey, reason: 'wrong-answer' }])
   })
 })
 

@@ -7,7 +7,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { createKeyPair } from '../../../src/crypto/index.js'
 import { AddressBook } from '../../../src/network/address-book.js'
 import { checkToldAddresses, parseAddress } from '../../../src/network/addresses.js'
-import { FrameCounter } from '../../../src/network/gossip.js'
+import { FrameCounter } from '../../../src/network/frame-counter.js'
 import { findDifferences } from '../../../src/network/hello.js'
 import { DEFAULT_LIMITS, NetworkError, toPeerId, toPublicKey } from '../../../src/network/index.js'
 import { TokenBucket } from '../../../src/network/rate-limit.js'
@@ -16,11 +16,20 @@ import { createLog } from './helpers.js'
 
 describe('addresses', () => {
   const peerId = toPeerId(createKeyPair().publicKey).toString()
+  const relayId = toPeerId(createKeyPair().publicKey).toString()
 
   it.each([
     ['/ip4/10.1.2.3/tcp/22860/ws', '/ip4/10.1.2.3/tcp/22860/ws', null],
     [`/dns4/node.example.com/tcp/443/tls/ws/p2p/${peerId}`, '/dns4/node.example.com/tcp/443/tls/ws', peerId],
-    [`/ip6/::1/tcp/1/p2p/${peerId}`, '/ip6/::1/tcp/1', peerId]
+    [`/ip6/::1/tcp/1/p2p/${peerId}`, '/ip6/::1/tcp/1', peerId],
+    ['/dns6/node.example.com/tcp/22860', '/dns6/node.example.com/tcp/22860', null],
+    ['/dns4/node.example.com/tcp/443/wss', '/dns4/node.example.com/tcp/443/wss', null],
+    [`/dnsaddr/example.com/p2p/${peerId}`, '/dnsaddr/example.com', peerId],
+    [
+      `/dns4/relay.example.com/tcp/443/wss/p2p/${relayId}/p2p-circuit/p2p/${peerId}`,
+      `/dns4/relay.example.com/tcp/443/wss/p2p/${relayId}/p2p-circuit`,
+      peerId
+    ]
   ])('reads %s', (text, transport, id) => {
     expect(parseAddress(text)).toEqual({ transport, peerId: id })
   })
@@ -34,6 +43,11 @@ describe('addresses', () => {
     '/ip4/1.2.3.4/tcp/0/ws',
     '/ip4/1.2.3.4/tcp/70000',
     `/ip4/1.2.3.4/tcp/4/p2p/${peerId}/p2p-circuit`,
+    `/ip4/1.2.3.4/tcp/4/p2p-circuit/p2p/${peerId}`,
+    `/ip4/1.2.3.4/p2p/${peerId}/p2p-circuit/p2p/${peerId}`,
+    `/ip4/1.2.3.4/tcp/4/p2p/${peerId}/p2p-circuit/tcp/4/p2p/${peerId}`,
+    `/p2p/${peerId}/p2p-circuit/p2p/${peerId}`,
+    '/dnsaddr/example.com/tcp/4',
     `/dns4/${'a'.repeat(300)}/tcp/4`
   ])('refuses %s', (text) => {
     expect(() => parseAddress(text)).toThrow(NetworkError)

@@ -1,0 +1,60 @@
+import type { Connection } from '@libp2p/interface'
+import type { PublicKey } from '../consensus/types.js'
+import { isRelayed } from './addresses.js'
+import type { HelloInfo, PeerStatus } from './types.js'
+
+export interface Peer {
+  publicKey: PublicKey
+  hello: HelloInfo
+  status: PeerStatus
+  /** The one that gossip and requests use. */
+  primary: Link
+  links: Link[]
+  connectedSinceMs: number
+  latencyMs: number | null
+  /** The peer's clock minus ours when its hello came; half a round trip is still to be added. */
+  clockOffsetMs: number
+  lastHeardMs: number
+  /** Both gossip topics were seen subscribed. */
+  ready: boolean
+}
+
+/** One connection. */
+export interface Link {
+  connection: Connection
+  publicKey: PublicKey
+  /** Every byte goes through a relay. */
+  relayed: boolean
+  /** Times of a clock that nobody puts back. */
+  openedMs: number
+  verifiedMs: number | null
+  helloStarted: boolean
+  clockOffsetMs: number
+  admitted: Promise<PublicKey | null>
+  settle: (key: PublicKey | null) => void
+  timer: NodeJS.Timeout | null
+}
+
+export function createLink(connection: Connection, publicKey: PublicKey): Link {
+  let settle!: Link['settle']
+  const admitted = new Promise<PublicKey | null>((resolve) => {
+    settle = resolve
+  })
+  return {
+    connection,
+    publicKey,
+    relayed: isRelayed(connection.remoteAddr.toString()),
+    openedMs: performance.now(),
+    verifiedMs: null,
+    helloStarted: false,
+    clockOffsetMs: 0,
+    admitted,
+    settle,
+    timer: null
+  }
+}
+
+export function statusOf(hello: HelloInfo): PeerStatus {
+  const { seq, lcl, role, agent, addresses, relay } = hello
+  return { seq, lcl, role, agent, addresses, relay, unreached: [] }
+}
