@@ -1,6 +1,9 @@
 import '../../../src/network/shim.js'
 import { randomBytes } from 'node:crypto'
-import type { Connection, Stream } from '@libp2p/interface'
+import { circuitRelayTransport } from '@libp2p/circuit-relay-v2'
+import { identify } from '@libp2p/identify'
+import type { Connection, PeerId, Stream } from '@libp2p/interface'
+import type { TransportManager } from '@libp2p/interface-internal'
 import { noise } from '@libp2p/noise'
 import { tcp } from '@libp2p/tcp'
 import { webSockets } from '@libp2p/websockets'
@@ -22,17 +25,34 @@ export interface Attacker {
   /** A stream on which gossipsub of the target listens. */
   openGossip(): Promise<Stream>
   isCut(): boolean
+  /** Asks the target to be its relay. */
+  reserve(): Promise<{ limit: unknown; ttlMs: number }>
+  dial(address: string): Promise<Connection>
+}
+
+interface Circuit {
+  reservationStore: {
+    addRelay(
+      peer: PeerId,
+      type: 'configured'
+    ): Promise<{ details: { reservation: { limit?: unknown; expire: bigint } } }>
+  }
 }
 
 /** A libp2p node of no manners that dials the target; with `hello` it passes hello first. */
-export async function startAttacker(target: TestNode, hello: boolean): Promise<Attacker> {
+export async function startAttacker(
+  target: TestNode,
+  hello: boolean,
+  options: { relay?: boolean } = {}
+): Promise<Attacker> {
   const pair = createKeyPair()
   const node = await createLibp2p({
     privateKey: toPrivateKey(pair),
-    transports: [webSockets(), tcp()],
+    transports: [webSockets(), tcp(), ...(options.relay === true ? [circuitRelayTransport()] : [])],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux()],
-    connectionMonitor: { enabled: false }
+    connectionMonitor: { enabled: false },
+    services: { identify: identify() }
   })
   onTestFinished(() => void node.stop())
   const connection = await node.dial(multiaddr(target.address))
@@ -41,7 +61,16 @@ export async function startAttacker(target: TestNode, hello: boolean): Promise<A
     publicKey: pair.publicKey,
     connection,
     openGossip: () => connection.newStream('/meshsub/1.1.0'),
-    isCut: () => connection.status !== 'open'
+    isCut: () => connection.status !== 'open',
+    dial: (address) => node.dial(multiaddr(address), { signal: AbortSignal.timeout(5000) }),
+    reserve: async () => {
+      const { transportManager } = (node as unknown as { components: { transportManager: TransportManager } })
+        .components
+      const circuit = transportManager.getTransports().find((each) => 'reservationStore' in each) as unknown as Circuit
+      const { details } = await circuit.reservationStore.addRelay(connection.remotePeer, 'configured')
+      const { limit, expire } = details.reservation
+      return { limit, ttlMs: Number(expire) * 1000 - Date.now() }
+    }
   }
 }
 
