@@ -25,7 +25,7 @@ import type {
   PublicKey
 } from '../consensus/types.js'
 import type { Signer } from '../crypto/index.js'
-import type { Selection } from '../users/index.js'
+import type { ProposalContent } from './forwarding/composer.js'
 import { GossipIntake, type GossipVerdict } from './gossip-intake.js'
 import type { Journal, JournalRecord } from './journal.js'
 import { addLock, type OwnVote, restoreJournaled, restoreNothing } from './journaled.js'
@@ -50,8 +50,8 @@ export interface ConsensusDriverOptions {
   maxGossipBytes: number
   /** `again`: the same bytes were sent before and must reach even who has seen them. */
   publish: (bytes: Uint8Array, again: boolean) => void
-  /** What the next proposal contains. */
-  select: () => Selection
+  /** What the proposal for ledger `seq` contains. */
+  select: (seq: number) => ProposalContent
   /** What the operator wishes to be changed in the config. */
   wishes: () => ConfigWish[]
   /** What a validator's proposal says that its operator wishes for. */
@@ -129,7 +129,7 @@ export class ConsensusDriver {
     })
     const proposal = journaled?.proposal ?? null
     const whole = proposal === null ? undefined : pool.whole(proposal.hash)
-    const own = proposal === null || whole === undefined ? null : { proposal, whole, gossip: whole }
+    const own = proposal === null || whole === undefined ? null : { proposal, whole, gossip: pool.forGossip(whole) }
     return new ConsensusDriver(options, core, restored?.votes ?? [], own, journaled?.seq ?? 0)
   }
 
@@ -257,7 +257,7 @@ export class ConsensusDriver {
 
   #prepareProposal({ seq, lcl, result }: Extract<ConsensusEffect, { type: 'propose' }>): Ready {
     const { pool, journal, select, wishes, now } = this.#options
-    const own = pool.create({ seq, lcl, result, timeMs: now(), selection: select(), wishes: wishes() })
+    const own = pool.create({ seq, lcl, result, timeMs: now(), selection: select(seq), wishes: wishes() })
     journal.add({ proposal: asBytes(encodeProposalMessage(own.whole)) })
     this.#inJournal.add(own.proposal.hash)
     this.#proposal = own
@@ -338,7 +338,7 @@ export class ConsensusDriver {
   /** What was said may have been lost: all of it that still counts is sent again, as new messages. */
   #resend(attempt: number): void {
     if (this.#proposal?.proposal.seq === this.seq) {
-      this.#options.pool.sendUsersAgain()
+      this.#options.pool.sendPartsAgain()
       this.#publish({ type: 'proposal', proposal: this.#proposal.gossip }, true)
     }
     const own = this.#votes.filter(({ vote }) => vote.seq === this.seq)

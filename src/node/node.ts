@@ -24,6 +24,7 @@ import { NodeError } from './errors.js'
 import { Executor, type Settlement } from './executor.js'
 import { Forwarding } from './forwarding/forwarding.js'
 import { describeNetwork } from './genesis.js'
+import { invitationOf, serveJoining } from './join/join-services.js'
 import { NplBridge } from './npl-bridge.js'
 import { ProposalPool } from './proposal-pool.js'
 import { fetchOutputs, ProposalFetcher, SERVICES, serve } from './services.js'
@@ -167,6 +168,7 @@ export class HotPocketNode {
         lcl: this.ledgers.tip().hash
       }),
       listen: { host: config.network.host, wsPort: config.network.wsPort, tcpPort: config.network.tcpPort },
+      invitation: () => invitationOf(genesis, this.ledgers.tip().seq),
       dataDir: contractPaths(config.dir).hist,
       agentVersion: `hp-p2p/${VERSION}`,
       limits: { maxConnections, maxConnectionsPerAddress, maxPendingConnections },
@@ -204,6 +206,7 @@ export class HotPocketNode {
     this.network.on('peer:status', ({ publicKey, status }) => this.catchUp.hear(status.seq, publicKey))
     await serve(this.network, this.#pool, this.ledgers)
     await serveState(this.network, this.state)
+    await serveJoining(this.network, this.config, this.ledgers, log)
   }
 
   connectedValidators(): PublicKey[] {
@@ -332,8 +335,9 @@ export class HotPocketNode {
     const role =
       was === is ? '' : is ? '; this node is a validator from now on' : '; this node is an observer from now on'
     this.log.info(`ledger ${seq} changes the config: ${config.unl.length} validators${role}`)
-    for (const { user, content } of this.pending.setInputBytes(this.#inputBytes())) {
-      const reason = `the network now takes at most ${config.ledgerInputBytes} bytes of inputs a ledger`
+    const inputBytes = this.#inputBytes()
+    for (const { user, content } of this.pending.setInputBytes(inputBytes)) {
+      const reason = `an input may have at most ${inputBytes} bytes at this node now`
       this.users?.notify(user, { notice: 'input_dropped', bytes: content.length, reason })
     }
   }
@@ -473,6 +477,8 @@ export class HotPocketNode {
   async #resumeExecution(): Promise<void> {
     this.ledgers.holdFrom(0)
     const tip = this.ledgers.tip().seq
+    // Without the content of its last ledger a node executes nothing: it copies the state of a later one.
+    if (tip < this.ledgers.first() && tip > 0) return this.executor.wait()
     for (let seq = tip; seq > Math.max(-1, tip - ROOTS_TRIED); seq--) {
       const header = await this.ledgers.header(seq)
       if (header === null) break

@@ -27,7 +27,10 @@ import type {
   PublicKey
 } from '../consensus/types.js'
 import type { Signer } from '../crypto/index.js'
-import { challengeOf, inputIdOf, type Selection, verifyUserProof } from '../users/index.js'
+import { challengeOf, inputIdOf, type Selection } from '../users/index.js'
+import { BatchBook, type ForwardedBatch, isInTime } from './forwarding/batches.js'
+import type { ProposalContent } from './forwarding/composer.js'
+import { UserProofs } from './user-proofs.js'
 
 /** Parts up to this size travel with a proposal; larger ones are fetched, so that gossip stays quick. */
 const INLINE_BYTES = 256 * 1024
@@ -35,10 +38,8 @@ const INLINE_BYTES = 256 * 1024
 const USERS_ALWAYS_BYTES = 2048
 /** Proposals of one validator for one seq that are looked at: two are enough to prove that it cheats. */
 const PROPOSALS_PER_VALIDATOR = 3
-/** Checked proofs that are remembered, so that a connected user costs one signature check and not one a ledger. */
-const PROOFS_REMEMBERED = 65_536
-/** Proofs checked in one go before other work gets its turn. */
-const PROOFS_AT_ONCE = 50
+/** What frames the content of the inputs in all forward batches of a proposal, with their users. */
+const FORWARD_FRAMING_BYTES = 4 * 1024 * 1024
 
 interface KnownUsers {
   hash: Hash
@@ -61,14 +62,14 @@ export interface ProposalDraft {
   lcl: Hash
   timeMs: number
   result: ExecutionResult
-  selection: Selection
+  selection: ProposalContent
   /** What the operator wishes to be changed in the config. */
   wishes: ConfigWish[]
 }
 
 export interface OwnProposal {
   proposal: Proposal
-  /** With both parts, as it is journaled and served. */
+  /** With all parts, as it is journaled and served. */
   whole: ProposalMessage
   /** As it is sent. */
   gossip: ProposalMessage
@@ -85,21 +86,28 @@ export class ProposalPool {
   readonly #seen = new Map<string, Set<Hash>>()
   /** The two newest user lists of each validator. */
   readonly #userLists = new Map<PublicKey, KnownUsers[]>()
-  readonly #proofs = new Set<string>()
+  readonly #proofs: UserProofs
   /** What is being fetched, by the seq it is for. */
   readonly #fetches = new Map<AbortController, number>()
   /** Proposals that were looked at because a vote needs them, by seq and validator. */
   readonly #wanted = new Map<string, number>()
   #lastUsersSent: Hash | null = null
+  /** Batches that have travelled with an own proposal, with the last ledger that may take each. */
+  readonly #batchesSent = new Map<Hash, number>()
+  /** What observers have signed, checked. */
+  readonly batches: BatchBook
 
   constructor(options: ProposalPoolOptions) {
     this.#options = options
+    this.#proofs = new UserProofs(options.networkId)
+    this.batches = new BatchBook(options.networkId, this.#proofs)
   }
 
   /** Makes and signs a proposal. */
   create(draft: ProposalDraft): OwnProposal {
     const { networkId, signer } = this.#options
     const { users, inputs } = capUsers(draft.selection)
+    const { forwards = [] } = draft.selection
     const index = new Map(users.map((user, position) => [user.key, position]))
     const usersPart = this.#encodeUsers(signer.publicKey, users)
     const inputsPart = encodeInputList(
@@ -114,18 +122,19 @@ export class ProposalPool {
       inputsHash: partHashOf(inputsPart),
       result: draft.result,
       wishes: draft.wishes,
-      forwards: []
+      forwards: forwards.map(({ hash }) => hash)
     }
     const signed = signPayload(SIGNING_DOMAINS.proposal, encodeProposalPayload(payload), signer)
-    const whole = { signed, parts: [usersPart.part, inputsPart] }
-    const proposal = toProposal(
-      payload,
-      whole,
-      users,
-      inputs.map(({ user, id, content }) => ({ user, id, content, untilSeq: 0 }))
-    )
+    const whole = { signed, parts: [usersPart.part, inputsPart, ...forwards.map(({ part }) => part)] }
+    const own = inputs.map(({ user, id, content }) => ({ user, id, content, untilSeq: 0 }))
+    const proposal = toProposal(payload, whole, users, own, forwards)
     this.#keep(proposal, whole)
-    return { proposal, whole, gossip: this.#forGossip(whole, usersPart.hash) }
+    return { proposal, whole, gossip: this.#forGossip(whole, payload) }
+  }
+
+  /** An own proposal from the journal, as it is sent. */
+  forGossip(whole: ProposalMessage): ProposalMessage {
+    return this.#forGossip(whole, decodeProposalPayload(whole.signed.payload))
   }
 
   /**
@@ -194,6 +203,8 @@ export class ProposalPool {
     }
     for (const key of this.#seen.keys()) if (Number.parseInt(key, 10) < seq) this.#seen.delete(key)
     for (const key of this.#wanted.keys()) if (Number.parseInt(key, 10) < seq) this.#wanted.delete(key)
+    for (const [hash, until] of this.#batchesSent) if (until < seq) this.#batchesSent.delete(hash)
+    this.batches.forgetBefore(seq)
     for (const [controller, of] of this.#fetches) if (of < seq) controller.abort(new Error('its ledger is closed'))
   }
 
@@ -203,9 +214,10 @@ export class ProposalPool {
     return seen !== undefined && seen.size >= PROPOSALS_PER_VALIDATOR && !seen.has(hash)
   }
 
-  /** Sends the user list with the next proposal even if it has not changed: others may have lost it. */
-  sendUsersAgain(): void {
+  /** Sends with the next proposal what others are thought to have, the user list and batches: they may have lost it. */
+  sendPartsAgain(): void {
     this.#lastUsersSent = null
+    this.#batchesSent.clear()
   }
 
   async #fetch(hashes: Hash[], seq: number, from: PublicKey[]): Promise<ProposalMessage[]> {
@@ -254,13 +266,22 @@ export class ProposalPool {
     return list
   }
 
-  #forGossip(whole: ProposalMessage, usersHash: Hash): ProposalMessage {
-    const [usersPart, inputsPart] = whole.parts as [Uint8Array, Uint8Array]
+  /** With the parts that are small and that others do not have. */
+  #forGossip(whole: ProposalMessage, { usersHash, forwards, seq }: ProposalPayload): ProposalMessage {
+    const [usersPart, inputsPart, ...batches] = whole.parts as [Uint8Array, Uint8Array, ...Uint8Array[]]
     const parts: Uint8Array[] = []
     const changed = usersHash !== this.#lastUsersSent || usersPart.length <= USERS_ALWAYS_BYTES
     if (changed && usersPart.length <= INLINE_BYTES) parts.push(usersPart)
     if (inputsPart.length <= INLINE_BYTES) parts.push(inputsPart)
     this.#lastUsersSent = usersHash
+    let room = INLINE_BYTES
+    for (const [index, batch] of batches.entries()) {
+      const hash = forwards[index] as Hash
+      if (this.#batchesSent.has(hash) || batch.length > room) continue
+      room -= batch.length
+      this.#batchesSent.set(hash, this.batches.get(hash)?.untilSeq ?? seq)
+      parts.push(batch)
+    }
     return { signed: whole.signed, parts }
   }
 
@@ -274,45 +295,76 @@ export class ProposalPool {
     const parts = new Map(message.parts.map((part) => [partHashOf(part), part]))
     const known = this.#userLists.get(validator)?.find((list) => list.hash === payload.usersHash)
     if (known !== undefined) parts.set(known.hash, known.part)
-    if (!parts.has(payload.usersHash) || !parts.has(payload.inputsHash)) {
+    for (const hash of payload.forwards) {
+      const batch = this.batches.get(hash)
+      if (batch !== undefined) parts.set(hash, batch.part)
+    }
+    const names = [payload.usersHash, payload.inputsHash, ...payload.forwards]
+    if (names.some((name) => !parts.has(name))) {
       const sources = [validator, ...from.filter((peer) => peer !== validator)]
       const [fetched] = await this.#fetch([hash], payload.seq, sources)
       for (const part of fetched?.parts ?? []) parts.set(partHashOf(part), part)
     }
-    const usersPart = parts.get(payload.usersHash)
-    const inputsPart = parts.get(payload.inputsHash)
-    if (usersPart === undefined || inputsPart === undefined) {
-      throw new CodecError('malformed', 'nobody has its user or input list')
-    }
+    const all = names.map((name) => parts.get(name)).filter((part) => part !== undefined)
+    if (all.length < names.length) throw new CodecError('malformed', 'nobody has all its parts')
+    const [usersPart, inputsPart, ...batchParts] = all as [Uint8Array, Uint8Array, ...Uint8Array[]]
     const users = known?.users ?? (await this.#checkUsers(validator, decodeUserList(usersPart)))
     this.#rememberUsers(validator, { hash: payload.usersHash, part: usersPart, users })
     const inputs = this.#checkInputs(validator, users, inputsPart)
-    const whole = { signed: message.signed, parts: [usersPart, inputsPart] }
-    const proposal = toProposal(payload, whole, users, inputs)
+    const forwards = await this.#checkForwards(payload, inputs, batchParts)
+    // Each batch in one copy, whoever proposes it.
+    const whole = { signed: message.signed, parts: [usersPart, inputsPart, ...forwards.map(({ part }) => part)] }
+    const proposal = toProposal(payload, whole, users, inputs, forwards)
     this.#keep(proposal, whole)
     return proposal
   }
 
-  /** Every user must have signed a challenge of this validator: it cannot speak for users that it never met. */
   async #checkUsers(validator: PublicKey, users: ProposalUser[]): Promise<ProposalUser[]> {
-    let checked = 0
-    for (const { key, proof } of users) {
-      const name = `${key}${validator}${Buffer.from(proof.signature).toString('latin1')}`
-      if (this.#proofs.has(name)) continue
-      if (!verifyUserProof(this.#options.networkId, validator, key, proof)) {
-        throw new CodecError('malformed', `there is no proof that user ${key} connected to it`)
-      }
-      if (this.#proofs.size >= PROOFS_REMEMBERED) this.#proofs.delete(this.#proofs.values().next().value as string)
-      this.#proofs.add(name)
-      checked++
-      if (checked % PROOFS_AT_ONCE === 0) await new Promise((resolve) => setImmediate(resolve))
-    }
+    await this.#proofs.check(validator, users)
     return users
+  }
+
+  /** Batches whose time has come, and that leave the proposal no larger than an honest one: the cheap checks come first. */
+  async #checkForwards(
+    { seq }: ProposalPayload,
+    own: readonly ProposalInput[],
+    parts: readonly Uint8Array[]
+  ): Promise<ForwardedBatch[]> {
+    if (parts.length === 0) return []
+    const room = this.#inputBytes() - own.reduce((sum, { content }) => sum + content.length, 0)
+    if (parts.reduce((sum, part) => sum + part.length, 0) > room + FORWARD_FRAMING_BYTES) {
+      throw new CodecError('too-large', 'its forward batches are larger than a ledger')
+    }
+    const opened = parts.map((part) => this.batches.open(part))
+    const named = new Set<PublicKey>()
+    let [bytes, entries, inputs] = [0, 0, own.length]
+    for (const { batch } of opened) {
+      if (!isInTime(batch, seq)) {
+        throw new CodecError('out-of-range', `a forward batch for ledgers until ${batch.untilSeq}`)
+      }
+      for (const { key } of batch.users) named.add(key)
+      for (const { content } of batch.inputs) bytes += content.length
+      entries += batch.users.length
+      inputs += batch.inputs.length
+    }
+    const { users, forwardUserEntries, inputs: inputsMax } = PROPOSAL_LIMITS
+    if (bytes > room) throw new CodecError('too-large', `more than ${this.#inputBytes()} bytes of inputs`)
+    if (inputs > inputsMax) throw new CodecError('too-large', `${inputs} inputs, at most ${inputsMax}`)
+    if (named.size > users || entries > forwardUserEntries) {
+      throw new CodecError('too-large', `its forward batches name ${named.size} users, ${entries} times`)
+    }
+    const checked: ForwardedBatch[] = []
+    for (const batch of opened) checked.push(await this.batches.check(batch))
+    return checked
+  }
+
+  #inputBytes(): number {
+    return Math.min(this.#options.inputBytes(), LIMITS.inputBytesPerLedger)
   }
 
   #checkInputs(validator: PublicKey, users: ProposalUser[], part: Uint8Array): ProposalInput[] {
     const challenges = new Map<number, string>()
-    const inputBytes = Math.min(this.#options.inputBytes(), LIMITS.inputBytesPerLedger)
+    const inputBytes = this.#inputBytes()
     let bytes = 0
     return decodeInputList(part, users.length).map(({ user: index, ordinal, content }) => {
       const user = users[index] as ProposalUser
@@ -343,10 +395,25 @@ function toProposal(
   payload: ProposalPayload,
   { signed }: ProposalMessage,
   users: ProposalUser[],
-  inputs: ProposalInput[]
+  inputs: ProposalInput[],
+  forwards: readonly ForwardedBatch[]
 ): Proposal {
   const { seq, lcl, timeMs, result, wishes } = payload
-  return { hash: proposalHashOf(signed), validator: signed.key, seq, lcl, timeMs, result, users, inputs, wishes }
+  const all = {
+    users: uniteUsers(users, forwards),
+    inputs: forwards.length === 0 ? inputs : [...inputs, ...forwards.flatMap((batch) => batch.inputs)]
+  }
+  return { hash: proposalHashOf(signed), validator: signed.key, seq, lcl, timeMs, result, ...all, wishes }
+}
+
+/** Each user once. */
+function uniteUsers(users: ProposalUser[], forwards: readonly ForwardedBatch[]): ProposalUser[] {
+  if (forwards.length === 0) return users
+  const all = new Map(users.map((user) => [user.key, user]))
+  for (const { users: forwarded } of forwards) {
+    for (const user of forwarded) if (!all.has(user.key)) all.set(user.key, user)
+  }
+  return [...all.values()]
 }
 
 /**

@@ -143,7 +143,7 @@ export class ProposalFetcher {
     return found
   }
 
-  /** Checked: the wanted ones, signed, each with both its parts. Throws CodecError for another answer. */
+  /** Checked: the wanted ones, signed, each with all its parts. Throws CodecError for another answer. */
   async *#ask(peer: PublicKey, wanted: Hash[], signal: AbortSignal): AsyncGenerator<ProposalMessage> {
     const missing = new Set(wanted)
     const request = pb.ProposalsRequest.encode({ hashes: wanted.map((hash) => hexToBytes(hash, HASH_BYTES)) })
@@ -154,18 +154,14 @@ export class ProposalFetcher {
     })
     for await (const answer of answers) {
       const message = decodeProposalMessage(answer)
-      const { usersHash, inputsHash } = openProposal(message, this.#networkId)
+      const { usersHash, inputsHash, forwards } = openProposal(message, this.#networkId)
       if (!missing.delete(proposalHashOf(message.signed))) {
         throw new CodecError('malformed', 'a proposal that was not asked for')
       }
-      const [users, inputs] = message.parts
-      if (
-        users === undefined ||
-        inputs === undefined ||
-        partHashOf(users) !== usersHash ||
-        partHashOf(inputs) !== inputsHash
-      ) {
-        throw new CodecError('malformed', 'a proposal without its user and input list')
+      const names = [usersHash, inputsHash, ...forwards]
+      const { parts } = message
+      if (parts.length !== names.length || parts.some((part, index) => partHashOf(part) !== names[index])) {
+        throw new CodecError('malformed', 'a proposal without all its parts')
       }
       yield message
       if (missing.size === 0) return

@@ -152,10 +152,15 @@ function syncState(node: NodeView): SyncState {
   return 'synced'
 }
 
-function peerRows(node: NodeView): PeerRow[] {
+/** The ledger that a peer must have told to have closed, to count as one that is in step with this node. */
+export function oldestSynced({ driver, closes }: Pick<NodeView, 'driver' | 'closes'>): number {
   // Peers tell how far they are every few seconds: what closed since then they may well have.
   const sinceMs = Date.now() - STATUS_AGE_MS
-  const oldestSynced = node.driver.tip.seq - node.closes.filter((atMs) => atMs > sinceMs).length
+  return driver.tip.seq - closes.filter((atMs) => atMs > sinceMs).length
+}
+
+function peerRows(node: NodeView): PeerRow[] {
+  const oldest = oldestSynced(node)
   return node.network.peers().map((peer) => ({
     publicKey: peer.publicKey,
     peerId: peer.peerId,
@@ -166,7 +171,7 @@ function peerRows(node: NodeView): PeerRow[] {
     latencyMs: peer.latencyMs,
     agent: peer.agent,
     seq: peer.seq,
-    synced: peer.seq === null ? null : peer.seq >= oldestSynced,
+    synced: peer.seq === null ? null : peer.seq >= oldest,
     score: peer.score,
     bytesIn: peer.bytesIn,
     bytesOut: peer.bytesOut,

@@ -55,6 +55,8 @@ interface UserQueue {
   /** In order of arrival. */
   entries: Map<Hash, Entry>
   bytes: number
+  /** Of the entries, those that are held. */
+  held: number
 }
 
 /** Inputs taken from the users of this node that are in no ledger yet. */
@@ -63,6 +65,9 @@ export class PendingInputs {
   /** Users who got an input into a ledger last come last: the first one has waited longest and is served first. */
   readonly #queues = new Map<PublicKey, UserQueue>()
   readonly #userOf = new Map<Hash, PublicKey>()
+  readonly #held = new Set<Hash>()
+  /** Users of whom something is held. */
+  #heldUsers = 0
   #bytes = 0
 
   constructor(limits: Partial<PendingLimits> = {}) {
@@ -84,6 +89,11 @@ export class PendingInputs {
     return this.#bytes
   }
 
+  /** True when somebody has an input waiting and none that is held. */
+  get hasSelectable(): boolean {
+    return this.#queues.size > this.#heldUsers
+  }
+
   has(id: Hash): boolean {
     return this.#userOf.has(id)
   }
@@ -98,7 +108,7 @@ export class PendingInputs {
     if (this.#userOf.has(id)) return { taken: false, reason: 'this input is waiting already' }
     const entry: Entry = { input: { user, ordinal, id, content }, sessionId, proof }
     if (queue === undefined) {
-      this.#queues.set(user, { entries: new Map([[id, entry]]), bytes: content.length })
+      this.#queues.set(user, { entries: new Map([[id, entry]]), bytes: content.length, held: 0 })
     } else {
       queue.entries.set(id, entry)
       queue.bytes += content.length
@@ -113,7 +123,8 @@ export class PendingInputs {
    * A proposal carries one proof per user, so a user's inputs are all of one session, that of their oldest input;
    * those of a later session follow when these are in a ledger. Nothing is removed: what gets into no ledger is
    * selected again, in the same order. A user whose next input does not fit waits, and comes nearer to the front
-   * with every ledger that serves others.
+   * with every ledger that serves others. A user of whom something is held waits too, so that their inputs keep
+   * their order.
    *
    * @param connected the connected users, ascending by key
    * @param maxUsers users with inputs in it: those who have waited longest
@@ -129,6 +140,30 @@ export class PendingInputs {
     const inputs: PendingInput[] = []
     for (const { key } of users) inputs.push(...(chosen.get(key) ?? []))
     return { users, inputs }
+  }
+
+  /**
+   * Holds inputs back: they are on their way into a ledger by another road, and must not go by two. Ids that are not
+   * here are ignored.
+   */
+  hold(ids: Iterable<Hash>): void {
+    for (const id of ids) {
+      const queue = this.#queues.get(this.#userOf.get(id) ?? '')
+      if (queue === undefined || this.#held.has(id)) continue
+      this.#held.add(id)
+      queue.held += 1
+      if (queue.held === 1) this.#heldUsers += 1
+    }
+  }
+
+  /** Holds them back no longer. */
+  release(ids: Iterable<Hash>): void {
+    for (const id of ids) {
+      const queue = this.#queues.get(this.#userOf.get(id) ?? '')
+      if (queue === undefined || !this.#held.delete(id)) continue
+      queue.held -= 1
+      if (queue.held === 0) this.#heldUsers -= 1
+    }
   }
 
   /** Removes those that are in a ledger; ids that are not here are ignored. Returns how many were here. */
@@ -181,6 +216,7 @@ export class PendingInputs {
     let bytesLeft = maxBytes
     let inputsLeft = maxInputs
     let turns = [...this.#queues]
+      .filter(([, { held }]) => held === 0)
       .slice(0, maxUsers)
       .map(([user, queue]) => ({ user, next: inputsOfOldestSession(queue) }))
     while (turns.length > 0 && inputsLeft > 0) {
@@ -216,6 +252,7 @@ export class PendingInputs {
     const queue = user === undefined ? undefined : this.#queues.get(user)
     const entry = queue?.entries.get(id)
     if (user === undefined || queue === undefined || entry === undefined) return null
+    this.release([id])
     this.#userOf.delete(id)
     queue.entries.delete(id)
     queue.bytes -= entry.input.content.length
