@@ -12,13 +12,13 @@ import type { Hash } from '../consensus/types.js'
  *     /milestone/<seq>   hash of the config that ledger seq puts in force, for each ledger that changes it
  *     /inputs/<seq>      LedgerBody without users; absent when the ledger has no inputs
  *     /outputs/<seq>     OutputList of the execution of seq
- *     /hash/<hash>       seq (8 bytes)
+ *     /hash/<hash>       seq (8 bytes), BLAKE3-256 of the value of /ledger/<seq>, that of the genesis without
  *     /users/<hash>      LedgerBody without inputs, once for all ledgers with these users
  *     /users-until/<h>   seq (8 bytes) of the last ledger with these users; absent while the tip has them
  *     /config/<hash>     ConsensusConfig, of the genesis and of every milestone
  *     /meta/<name>       small values of the node
  *
- * <seq> has 16 decimal digits, so that keys sort by seq.
+ * The genesis lies once more beside the database (genesis-file.ts). <seq> has 16 decimal digits, so that keys sort by seq.
  */
 export const LAYOUT_VERSION = 1
 

@@ -1,3 +1,4 @@
+import { outputsRootOf } from '../codec/index.js'
 import type {
   Certificate,
   ConsensusConfig,
@@ -66,8 +67,6 @@ export abstract class LedgerReader {
     const entry = await this.#entry(seq)
     if (entry === null || seq < first) return null
     try {
-      const indexed = await this.table.seqOf(entry.hash)
-      if (indexed !== seq) throw this.table.damaged(`ledger ${seq}`, 'its hash is not in the hash index')
       return { ledger: await this.table.body(entry), certificate: entry.certificate(await this.#unlOf(seq)) }
     } catch (error) {
       // Pruned between the two reads.
@@ -120,12 +119,21 @@ export abstract class LedgerReader {
   ): AsyncGenerator<Uint8Array> {
     let sent = 0
     for (let seq = Math.max(from, 1); seq <= Math.min(toInclusive, this.tip().seq); seq++) {
-      const bytes = await this.table.record(seq)
-      // What was pruned while it was read may lack its inputs.
+      const bytes = await this.#record(seq)
       if (seq < this.first()) return
       if (bytes === null || (sent > 0 && sent + bytes.length > maxBytes)) return
       sent += bytes.length
       yield bytes
+    }
+  }
+
+  async #record(seq: number): Promise<Uint8Array | null> {
+    try {
+      return await this.table.record(seq)
+    } catch (error) {
+      // What was pruned while it was read may lack its inputs.
+      if (seq < this.first()) return null
+      throw error
     }
   }
 
@@ -174,7 +182,13 @@ export abstract class LedgerReader {
 
   /** null when the outputs of `seq` were never put, or are pruned. */
   async getOutputs(seq: number): Promise<UserOutput[] | null> {
-    return await this.table.outputs(seq)
+    const outputs = await this.table.outputs(seq)
+    if (outputs === null) return null
+    const agreed = (await this.header(seq + 1))?.result
+    if (agreed?.status === 'ok' && outputsRootOf(outputs) !== agreed.outputsRoot) {
+      throw this.table.damaged(`outputs of ledger ${seq}`, `they are not those that ledger ${seq + 1} agreed on`)
+    }
+    return outputs
   }
 
   async getMeta(name: string): Promise<Uint8Array | null> {

@@ -12,6 +12,7 @@ import {
 import type { Certificate, Genesis, Ledger, UserOutput } from '../consensus/types.js'
 import { LedgerDb, type WriteOptions } from './db.js'
 import { LedgerStoreError } from './errors.js'
+import { readGenesisFile, writeGenesisFile } from './genesis-file.js'
 import { encodeSeq, KEYS } from './keys.js'
 import { LedgerReader } from './reader.js'
 import { checkLayout, loadChain } from './start.js'
@@ -68,6 +69,7 @@ export class LedgerStore extends LedgerReader {
       const store = new LedgerStore(db, options)
       await checkLayout(db, store.table)
       store.chain = await loadChain(db, store.table)
+      await store.#openGenesis()
       const repaired = store.chain?.repaired ?? null
       if (repaired !== null) {
         options.log.warn(repaired, 'The ledger files were damaged: ledgers were dropped and must be fetched again')
@@ -77,6 +79,16 @@ export class LedgerStore extends LedgerReader {
       await db.close()
       throw error
     }
+  }
+
+  /** Keeps the genesis beside the database; an empty one whose network is known from there goes on with that network. */
+  async #openGenesis(): Promise<void> {
+    const { path } = this.db
+    if (this.chain !== null) return await writeGenesisFile(path, this.chain.genesis)
+    const known = await readGenesisFile(path)
+    if (known === null) return
+    this.#log.warn(`The ledger store ${path} is empty: the ledgers of its network must be fetched from peers`)
+    await this.putGenesis(known)
   }
 
   /**
@@ -93,6 +105,7 @@ export class LedgerStore extends LedgerReader {
         const message = `The ledger store ${this.db.path} belongs to network ${stored}, the configuration makes ${networkId}. Restore the configuration or move the store away.`
         throw new LedgerStoreError('other-network', message)
       }
+      await writeGenesisFile(this.db.path, genesis)
       const ledger = genesisLedger(genesis)
       const { configHash } = ledger.header.result
       const config = encodeConsensusConfig(genesis.config)

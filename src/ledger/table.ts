@@ -14,6 +14,7 @@ import {
   usersHashOf
 } from '../codec/index.js'
 import type { ConsensusConfig, Hash, Ledger, LedgerHeader, PublicKey, UserOutput } from '../consensus/types.js'
+import { blake3Hex } from '../crypto/index.js'
 import type { LedgerDb } from './db.js'
 import { LedgerStoreError, REMEDY_DAMAGED } from './errors.js'
 import { decodeSeq, KEYS } from './keys.js'
@@ -36,33 +37,52 @@ export class LedgerTable {
   }
 
   async entry(seq: number): Promise<LedgerEntry | null> {
-    const bytes = await this.#db.get(KEYS.ledger(seq))
-    if (bytes === null) return null
-    const entry = this.#reading(`ledger ${seq}`, () => decodeLinkRecord(bytes))
-    if (entry.header.seq !== seq) throw this.damaged(`ledger ${seq}`, `it says that it is ledger ${entry.header.seq}`)
-    return entry
+    return (await this.#read(seq))?.entry ?? null
   }
 
   /** The users and inputs of an entry, checked against its header. */
   async body({ header, hash, config }: LedgerEntry): Promise<Ledger> {
-    const name = `ledger ${header.seq}`
-    const users = await this.#usersOf(header)
-    const inputsPart = await this.#db.get(KEYS.inputs(header.seq))
-    const part = inputsPart ?? new Uint8Array(0)
-    const { inputs } = this.#reading(name, () => decodeLedgerBody(Buffer.concat([users.bytes, part])))
-    if (inputsHashOf(inputs) !== header.inputsHash) throw this.damaged(name, 'its inputs are not those of its header')
-    return { header, hash, users: [...users.keys], inputs, config }
+    const { users, inputs } = await this.#bodyOf(header)
+    return { header, hash, users: [...users.keys], inputs: inputs.list, config }
   }
 
   /** Exact bytes of the whole record. */
   async record(seq: number): Promise<Uint8Array | null> {
+    const found = await this.#read(seq)
+    if (found === null) return null
+    const { users, inputs } = await this.#bodyOf(found.entry.header)
+    const parts = decodeRecordParts(found.bytes)
+    return encodeRecordParts({ ...parts, body: Buffer.concat([users.bytes, inputs.bytes]) })
+  }
+
+  /** Exact bytes of the record without its body. */
+  async linkRecord(seq: number): Promise<Uint8Array | null> {
+    return (await this.#read(seq))?.bytes ?? null
+  }
+
+  /** LevelDB does not notice every damage itself: what it gives must be what was written with the hash. */
+  async #read(seq: number): Promise<{ bytes: Uint8Array; entry: LedgerEntry } | null> {
     const bytes = await this.#db.get(KEYS.ledger(seq))
     if (bytes === null) return null
-    const { header } = this.#reading(`ledger ${seq}`, () => decodeLinkRecord(bytes))
+    const name = `ledger ${seq}`
+    const entry = this.#reading(name, () => decodeLinkRecord(bytes))
+    if (entry.header.seq !== seq) throw this.damaged(name, `it says that it is ledger ${entry.header.seq}`)
+    const indexed = decodeSeq(await this.#db.get(KEYS.hash(entry.hash)))
+    if (indexed?.seq !== seq || indexed.hash !== blake3Hex(bytes)) {
+      // Pruned between the two reads.
+      if (!(await this.#db.has(KEYS.ledger(seq)))) return null
+      throw this.damaged(name, 'it is not what the hash index says')
+    }
+    return { bytes, entry }
+  }
+
+  async #bodyOf(header: LedgerHeader) {
+    const name = `ledger ${header.seq}`
     const users = await this.#usersOf(header)
-    const inputs = await this.#db.get(KEYS.inputs(seq))
-    const parts = decodeRecordParts(bytes)
-    return encodeRecordParts({ ...parts, body: Buffer.concat([users.bytes, inputs ?? new Uint8Array(0)]) })
+    const bytes = (await this.#db.get(KEYS.inputs(header.seq))) ?? new Uint8Array(0)
+    const { inputs: list } = this.#reading(name, () => decodeLedgerBody(Buffer.concat([users.bytes, bytes])))
+    if (inputsHashOf(list) !== header.inputsHash) throw this.damaged(name, 'its inputs are not those of its header')
+    return { users, inputs: { list, bytes } }
   }
 
   async config(hash: Hash): Promise<ConsensusConfig | null> {
@@ -75,11 +95,6 @@ export class LedgerTable {
     if (this.#configs.size >= CONFIGS_CACHED) this.#configs.delete(this.#configs.keys().next().value as Hash)
     this.#configs.set(hash, config)
     return config
-  }
-
-  /** Exact bytes of the record without its body. */
-  async linkRecord(seq: number): Promise<Uint8Array | null> {
-    return await this.#db.get(KEYS.ledger(seq))
   }
 
   /** seqs of the ledgers from..to that change the config, in order. */

@@ -8,6 +8,7 @@ import {
   hexToBytes
 } from '../codec/index.js'
 import type { Certificate, ConsensusConfig, Hash, Ledger } from '../consensus/types.js'
+import { blake3Hex } from '../crypto/index.js'
 import { findBodyProblem, findConfigProblem, findLinkProblem, type LedgerLink } from './check.js'
 import type { LedgerDb, WriteOp } from './db.js'
 import { decodeSeq, encodeSeq, KEYS } from './keys.js'
@@ -66,7 +67,7 @@ export function linkOps(entry: Pick<LedgerEntry, 'header' | 'hash' | 'config'>, 
   const { header, hash, config } = entry
   const ops: WriteOp[] = [
     { type: 'put', key: KEYS.ledger(header.seq), value: linkRecord },
-    { type: 'put', key: KEYS.hash(hash), value: encodeSeq(header.seq) }
+    { type: 'put', key: KEYS.hash(hash), value: encodeSeq(header.seq, blake3Hex(linkRecord)) }
   ]
   if (config !== null) {
     const { configHash } = header.result

@@ -4,13 +4,13 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import {
   encodeConsensusConfig,
   encodeInputsPart,
-  encodeLedgerRecord,
   encodeOutputList,
   encodeUsersPart,
   ledgerHashOf
 } from '../../../src/codec/index.js'
 import type { Certificate, Ledger, LedgerHeader } from '../../../src/consensus/types.js'
-import { LedgerStore, summary, verifyChain, view } from '../../../src/ledger/index.js'
+import { blake3Hex } from '../../../src/crypto/index.js'
+import { encodeLinkRecord, LedgerStore, summary, verifyChain, view } from '../../../src/ledger/index.js'
 import { encodeSeq, KEYS } from '../../../src/ledger/keys.js'
 import { type Closed, certify, GENESIS, log, makeChain, makeConfig, makeDir, nextOf, SIGNERS, ZERO } from './chain.js'
 
@@ -64,21 +64,24 @@ async function verifyAfter(change: (level: Level) => Promise<unknown>, from?: nu
   return report
 }
 
-const record = (ledger: Ledger, certificate: Certificate) =>
-  encodeLedgerRecord({ ...ledger, users: [], inputs: [] }, certificate, GENESIS.config.unl)
-
 /** Puts another header in the place of the victim's, with the index and a real certificate over it. */
 function replaceHeader(change: Partial<LedgerHeader>, certificate?: (ledger: Ledger) => Certificate) {
   return async (level: Level) => {
     const header = { ...victim.ledger.header, ...change }
     const ledger = { ...victim.ledger, header, hash: ledgerHashOf(header) }
-    await level.put(KEYS.ledger(SEQ).toString(), record(ledger, (certificate ?? certify)(ledger)))
-    await level.put(KEYS.hash(ledger.hash).toString(), encodeSeq(SEQ))
+    await putRecord(level, ledger, (certificate ?? certify)(ledger))
   }
 }
 
-const replaceCertificate = (certificate: Certificate) => (level: Level) =>
-  level.put(KEYS.ledger(SEQ).toString(), record(victim.ledger, certificate))
+/** Puts a record with what is indexed of it, as somebody would who wants it not to be noticed. */
+async function putRecord(level: Level, ledger: Ledger, certificate: Certificate): Promise<void> {
+  const { seq } = ledger.header
+  const bytes = encodeLinkRecord(ledger, certificate, GENESIS.config.unl)
+  await level.put(KEYS.ledger(seq).toString(), bytes)
+  await level.put(KEYS.hash(ledger.hash).toString(), encodeSeq(seq, blake3Hex(bytes)))
+}
+
+const replaceCertificate = (certificate: Certificate) => (level: Level) => putRecord(level, victim.ledger, certificate)
 
 describe('verifyChain', () => {
   it('finds nothing in an untouched chain, whole or in part, and tells its progress', async () => {
@@ -222,7 +225,7 @@ describe('opening', () => {
   it('drops a tip without a valid certificate', async () => {
     const { ledger, certificate } = chain[LENGTH - 1] as Closed
     const few = { ...certificate, signatures: certificate.signatures.slice(0, 2) }
-    await tamper((level) => level.put(KEYS.ledger(LENGTH).toString(), record(ledger, few)))
+    await tamper((level) => putRecord(level, ledger, few))
     expect(await tipOf()).toMatchObject({ seq: LENGTH - 1, ok: true, repaired: { from: LENGTH, to: LENGTH } })
   })
 
