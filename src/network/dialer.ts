@@ -234,7 +234,9 @@ export class Dialer {
   }
 
   async #dialKnown(target: Target, key: PublicKey): Promise<boolean> {
-    for (const transport of this.#addresses(key)) {
+    const addresses = this.#addresses(key)
+    if (addresses.length === 0) target.lastError = { text: 'no address of it is known', atMs: Date.now() }
+    for (const transport of addresses) {
       if (this.#host.isConnected(key)) return true
       if (this.#stopping.signal.aborted) return false
       const result = await this.#dialOne(target, withPeerId(transport, key))

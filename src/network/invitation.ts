@@ -3,11 +3,11 @@
  * hello, which takes a network to belong to. protocols/join.md has the wire format.
  */
 import './shim.js'
+import { circuitRelayTransport } from '@libp2p/circuit-relay-v2'
 import type { Connection, Stream } from '@libp2p/interface'
 import { noise } from '@libp2p/noise'
 import { tcp } from '@libp2p/tcp'
 import { webSockets } from '@libp2p/websockets'
-import { circuitRelayTransport } from '@libp2p/circuit-relay-v2'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import type { Logger } from 'pino'
@@ -124,7 +124,8 @@ export async function askForInvitation(
 
 function wordsOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
-  if (error.name === 'UnsupportedProtocolError') return 'it speaks another protocol (is it a node of hp-p2p, and new enough?)'
+  if (error.name === 'UnsupportedProtocolError')
+    return 'it speaks another protocol (is it a node of hp-p2p, and new enough?)'
   if (error.name === 'AggregateError') return (error as AggregateError).errors.map(wordsOf).join('; ').slice(0, 300)
   return error.message
 }

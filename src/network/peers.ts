@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Connection, Stream } from '@libp2p/interface'
 import type { Logger } from 'pino'
 import type { PublicKey } from '../consensus/types.js'
-import { ipOf } from './addresses.js'
+import { ipOf, isRelayed } from './addresses.js'
 import { Deadline } from './deadline.js'
 import { finishStream } from './frames.js'
 import { readGoodbye, sayGoodbye } from './goodbye.js'
@@ -127,6 +127,10 @@ export class Peers {
       if (!this.#links.has(connection.id)) connection.abort(new Error('only ed25519 peers are welcome'))
       return
     }
+    if (connection.direction === 'inbound' && !this.#hasRoom(connection)) {
+      connection.abort(new Error('there are too many connections'))
+      return
+    }
     const links = [...this.#links.values()].filter((link) => link.publicKey === publicKey)
     if (links.length >= this.#host.limits.maxConnectionsPerPeer || this.#host.scores.isBanned(publicKey)) {
       connection.abort(new Error('the peer has too many connections or is banned'))
@@ -159,6 +163,13 @@ export class Peers {
     }
     if (peer.primary === link) peer.primary = other
     this.#host.onRebind(peer)
+  }
+
+  /** Counted again here, since connections that came at one time were counted before any of them was open. */
+  #hasRoom({ remoteAddr }: Connection): boolean {
+    const { maxConnections, maxConnectionsPerAddress } = this.#host.limits
+    const remote = remoteAddr.toString()
+    return this.#links.size < maxConnections && (isRelayed(remote) || this.countFrom(remote) < maxConnectionsPerAddress)
   }
 
   /** Handler of the hello protocol: the other side has dialled. */
