@@ -2,6 +2,7 @@ export type ContractErrorCode =
   | 'invalid-options'
   | 'binary-missing'
   | 'binary-not-executable'
+  | 'sandbox-missing'
   | 'start-failed'
   | 'busy'
   | 'stopped'

@@ -7,6 +7,7 @@ export { ContractError, type ContractErrorCode } from './errors.js'
 export { type ContractLimits, checkLimits, DEFAULT_LIMITS, NPL_MESSAGE_BYTES_MAX } from './limits.js'
 export { CONTRACT_PATH } from './process/command.js'
 export { ContractRunner } from './runner.js'
+export { DEFAULT_SANDBOX, type SandboxFact, type SandboxMode, type SandboxOptions } from './sandbox/types.js'
 export type {
   Execution,
   ExecutionOutcome,

@@ -22,6 +22,7 @@ const POSIX_SPAWN_SETSIGDEF = 0x04
 const POSIX_SPAWN_SETSIGMASK = 0x08
 const POSIX_SPAWN_SETSID = 0x80
 const WNOHANG = 1
+const PR_SET_CHILD_SUBREAPER = 36
 /** More than posix_spawn's two structures and a signal set take with any C library of Linux. */
 const SPAWN_STRUCT_BYTES = 1024
 
@@ -29,6 +30,15 @@ const SPAWN_STRUCT_BYTES = 1024
 export type Received =
   /** `size` may be larger than the buffer: the rest of the message is lost. */
   { kind: 'message'; size: number } | { kind: 'nothing' } | { kind: 'closed' }
+
+/** Numbers of Linux for setrlimit(2), the same on all machines that Node runs on. */
+export const RESOURCES = { cpuSeconds: 0, fileBytes: 1, dataBytes: 2, coreBytes: 4, openFiles: 7 } as const
+
+export interface ResourceLimit {
+  resource: keyof typeof RESOURCES
+  soft: number
+  hard: number
+}
 
 /** The few calls of the C library that Node has no API for. */
 export interface Libc {
@@ -45,6 +55,13 @@ export interface Libc {
    * the value ours. Returns its pid, for `wait`. Throws an error with the system's code.
    */
   spawn(file: string, args: string[], env: Record<string, string>, dir: string, stdio: readonly number[]): number
+  /** Sets limits of a process (prlimit(2)), soft and hard; its children inherit them. Throws an error with the code. */
+  setLimits(pid: number, limits: readonly ResourceLimit[]): void
+  /**
+   * Makes this process the parent of descendants that lose theirs, as `init` is elsewhere: in a container there may be
+   * nobody who waits for them, and they would stay as zombies.
+   */
+  adoptOrphans(): void
   /** The status of wait(2) once a process that `spawn` started has ended, else null; asks once for each end. */
   wait(pid: number): number | null
 }
@@ -97,6 +114,7 @@ function bindLibc(): Libc {
 
   return {
     ...bindSpawn(koffi, library, fcntl),
+    ...bindLimits(koffi, library),
     openMessageSockets: () => openPair((fds) => socketpair(AF_UNIX, SOCK_SEQPACKET | CLOEXEC, 0, fds)),
     openPipe: () => openPair((fds) => pipe2(fds, CLOEXEC)),
     protectDescriptors: () => {
@@ -125,6 +143,31 @@ function bindLibc(): Libc {
 type Koffi = typeof import('koffi')
 type Library = ReturnType<Koffi['load']>
 
+/** The mode bits that the contract's files do not get unless it says otherwise. */
+const UMASK = 0o022
+
+function bindLimits(koffi: Koffi, library: Library): Pick<Libc, 'setLimits' | 'adoptOrphans'> {
+  const prctl = library.func(
+    'int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)'
+  )
+  // With 64-bit numbers on every machine: musl's prlimit has them anyway and no other name for it.
+  const bind = (name: string) => library.func(`int ${name}(int pid, int resource, const void *limit, void *old)`)
+  const prlimit = bindOptional(() => bind('prlimit64')) ?? bind('prlimit')
+  return {
+    adoptOrphans: () => void prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0),
+    setLimits(pid, limits) {
+      const pair = Buffer.alloc(16)
+      for (const { resource, soft, hard } of limits) {
+        pair.writeBigUInt64LE(BigInt(soft), 0)
+        pair.writeBigUInt64LE(BigInt(hard), 8)
+        if (prlimit(pid, RESOURCES[resource], pair, null) === 0) continue
+        const code = getSystemErrorName(-koffi.errno())
+        throw Object.assign(new Error(`prlimit of ${resource}: ${code}`), { code })
+      }
+    }
+  }
+}
+
 function bindSpawn(
   koffi: Koffi,
   library: Library,
@@ -146,6 +189,7 @@ function bindSpawn(
   )
   const waitpid = library.func('int waitpid(int pid, _Out_ int *status, int options)')
   const close = library.func('int close(int fd)')
+  const umask = library.func('unsigned int umask(unsigned int mask)')
 
   const allSignals = Buffer.alloc(SPAWN_STRUCT_BYTES)
   fillSignals(allSignals)
@@ -180,7 +224,14 @@ function bindSpawn(
         check(setMask(attributes, noSignals))
         const pid = [0]
         const environment = Object.entries(env).map(([name, value]) => `${name}=${value}`)
-        check(posixSpawn(pid, file, actions, attributes, [file, ...args, null], [...environment, null]))
+        // Children inherit it and nothing else sets it. It is the node's for a moment, which its threads may notice
+        // only where it is not the usual one anyway.
+        const mask = umask(UMASK)
+        try {
+          check(posixSpawn(pid, file, actions, attributes, [file, ...args, null], [...environment, null]))
+        } finally {
+          if (mask !== UMASK) umask(mask)
+        }
         return pid[0] as number
       } finally {
         for (const copy of moved.values()) close(copy)

@@ -24,6 +24,12 @@ export interface ContractLimits {
   openFiles: number
   /** Processes of the contract alive at once. */
   processes: number
+  /** Bytes of one file that a process may write. */
+  fileBytes: number
+  /** Disk space of the contract's own in the contract directory: the state, and what it keeps beside it. */
+  stateBytes: number
+  /** Bytes of the sandbox's /tmp, which lies in memory. */
+  tmpBytes: number
   /** Bytes of a log file before it is rotated; no limit that fails an execution. */
   logBytes: number
   /** Log files kept of each stream, the current one included. */
@@ -47,6 +53,9 @@ export const DEFAULT_LIMITS: ContractLimits = {
   memoryBytes: 1024 * MIB,
   openFiles: 1024,
   processes: 64,
+  fileBytes: 1024 * MIB,
+  stateBytes: 16 * 1024 * MIB,
+  tmpBytes: 64 * MIB,
   logBytes: 4 * MIB,
   logFiles: 3
 }
@@ -63,6 +72,9 @@ const RANGES: Record<keyof ContractLimits, [min: number, max: number]> = {
   memoryBytes: [MIB, Number.MAX_SAFE_INTEGER],
   openFiles: [16, 1_000_000],
   processes: [1, 100_000],
+  fileBytes: [MIB, Number.MAX_SAFE_INTEGER],
+  stateBytes: [MIB, Number.MAX_SAFE_INTEGER],
+  tmpBytes: [4096, 1024 * 1024 * MIB],
   logBytes: [1, 1024 * MIB],
   logFiles: [1, 100]
 }

@@ -7,9 +7,13 @@ import { type ContractLimits, checkLimits } from './limits.js'
 import { LogFile } from './log-files.js'
 import { PartyLine } from './party-line/party-line.js'
 import { WaitingRoom } from './party-line/waiting-room.js'
-import { buildEnvironment } from './process/command.js'
+import { buildEnvironment, CONTRACT_PATH } from './process/command.js'
+import { DiskUsage } from './process/disk-usage.js'
 import { canReadProcesses } from './process/process-tree.js'
 import { RunMarker } from './process/run-marker.js'
+import { DeviceGuard } from './sandbox/devices.js'
+import { Sandbox } from './sandbox/sandbox.js'
+import { DEFAULT_SANDBOX, type SandboxFact } from './sandbox/types.js'
 import { chooseTempDir, TempFiles } from './temp-files.js'
 import type {
   Execution,
@@ -33,6 +37,13 @@ interface Finished {
   answered: Set<PublicKey>
 }
 
+interface Current {
+  execution: Execution
+  line: PartyLine
+  run: FdListRun
+  done: Promise<ExecutionOutcome>
+}
+
 /** Runs the contract, one execution at a time, and joins it to the party line. */
 export class ContractRunner {
   /** A message of our contract, for every node; the node sets it. */
@@ -43,11 +54,14 @@ export class ContractRunner {
   readonly #marker: RunMarker
   readonly #files: TempFiles
   readonly #libc: Libc | null
+  readonly #sandbox: Sandbox
+  readonly #disk: DiskUsage
+  readonly #devices = new DeviceGuard()
   readonly #waitingRoom: WaitingRoom
   readonly #finished: Finished[] = []
   #limits: ContractLimits
   #connected: () => PublicKey[] = () => []
-  #current: { execution: Execution; line: PartyLine; run: FdListRun; done: Promise<unknown> } | null = null
+  #current: Current | null = null
   #lastSeq: number | null = null
   #isStopped = false
 
@@ -61,6 +75,17 @@ export class ContractRunner {
     this.#marker = new RunMarker(logDir)
     this.#files = new TempFiles(options.tempDir ?? chooseTempDir(4 * limits.ledgerOutputBytes))
     this.#libc = options.libc === undefined ? loadLibc() : options.libc
+    this.#sandbox = new Sandbox({
+      ...DEFAULT_SANDBOX,
+      ...options.sandbox,
+      dir: options.dir,
+      secretPaths: [options.logDir, ...(options.secretPaths ?? [])],
+      searchPath: CONTRACT_PATH,
+      files: this.#files,
+      libc: this.#libc,
+      log: options.log
+    })
+    this.#disk = new DiskUsage(options.dir)
     this.#waitingRoom = new WaitingRoom({ senderBytes: limits.nplBytes, totalBytes: WAITING_BYTES_MAX })
   }
 
@@ -70,15 +95,24 @@ export class ContractRunner {
       nplBoundaries: this.#libc !== null,
       processWatch: canReadProcesses,
       kernelLimits: true,
-      sandbox: 'none'
+      sandbox: this.#sandbox.fact.active ? 'bubblewrap' : 'none'
     }
   }
 
-  /** Ends a contract that an earlier run of this node left running. Call it before the state is looked at. */
+  /** How the contract is kept from the rest of the machine; complete once the runner has started. */
+  get sandbox(): SandboxFact {
+    return this.#sandbox.fact
+  }
+
+  /**
+   * Ends a contract that an earlier run of this node left running, and tries the sandbox out. Call it before the state
+   * is looked at. Throws ContractError 'sandbox-missing' when the contract must have a sandbox and there is none.
+   */
   async start(): Promise<void> {
     if (await this.#marker.clearLeftovers(this.#options.dir)) {
       this.#options.log.warn('Ended the contract that an earlier run of this node left behind.')
     }
+    await this.#sandbox.probe()
   }
 
   /** Limits that the network agreed on; they hold from the next execution. Throws like the constructor. */
@@ -106,11 +140,9 @@ export class ContractRunner {
     const binary = this.checkBinary()
     const line = this.#openLine(execution)
     const run = this.#prepare(execution, binary, line)
-    const done = run.run()
+    const done = this.#run(execution, run, line)
     this.#current = { execution, line, run, done }
-    this.#lastSeq = execution.seq
     try {
-      for (const message of this.#waitingRoom.take(execution.seq, execution.lcl)) line.receive(message)
       const outcome = await done
       if (this.#isStopped) throw new ContractError('stopped', 'the contract was stopped')
       if (outcome.status === 'failed') this.#logFailure(execution, outcome)
@@ -122,12 +154,22 @@ export class ContractRunner {
     }
   }
 
+  /** Runs at once unless nobody called `start`, which tries the sandbox out. */
+  async #run(execution: Execution, run: FdListRun, line: PartyLine): Promise<ExecutionOutcome> {
+    if (!this.#sandbox.isProbed) await this.#sandbox.probe()
+    const done = run.run()
+    this.#lastSeq = execution.seq
+    for (const message of this.#waitingRoom.take(execution.seq, execution.lcl)) line.receive(message)
+    return await done
+  }
+
   /** A message of another node, whose signature and membership were checked. Never throws. */
   deliverNpl(message: ReceivedNplMessage): void {
     if (this.#isStopped || message.sender === this.#options.publicKey) return
-    const current = this.#current?.execution
-    if (current !== undefined && message.seq === current.seq && message.lcl === current.lcl) {
-      this.#current?.line.receive(message)
+    const current = this.#current
+    const isCurrent = message.seq === current?.execution.seq && message.lcl === current.execution.lcl
+    if (isCurrent && this.#lastSeq === message.seq) {
+      current.line.receive(message)
       return
     }
     const finished = this.#finished.find(({ seq, lcl }) => seq === message.seq && lcl === message.lcl)
@@ -146,6 +188,7 @@ export class ContractRunner {
     this.#stdout.close()
     this.#stderr.close()
     this.#marker.close()
+    this.#devices.close()
   }
 
   #environment(): Record<string, string> {
@@ -177,6 +220,9 @@ export class ContractRunner {
       limits: this.#limits,
       files: this.#files,
       libc: this.#libc,
+      sandbox: this.#sandbox,
+      disk: this.#disk,
+      devices: this.#devices,
       stdout: this.#stdout,
       stderr: this.#stderr,
       partyLine,

@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { Hash, PublicKey, UserOutput } from '../consensus/types.js'
 import type { Libc } from './libc.js'
 import type { ContractLimits } from './limits.js'
+import type { SandboxOptions } from './sandbox/types.js'
 
 export interface RunnerOptions {
   /** Contract directory, absolute: the working directory of the contract. */
@@ -16,6 +17,8 @@ export interface RunnerOptions {
   limits: ContractLimits
   /** Files that the sandbox must hide from the contract. */
   secretPaths?: string[]
+  /** What is left out is as in DEFAULT_SANDBOX. */
+  sandbox?: Partial<SandboxOptions>
   /** Added to the contract's minimal environment. */
   env?: Record<string, string>
   /** Where unlinked temporary files are made; default: memory (/dev/shm) when it has the room, else the system's. */
@@ -73,5 +76,6 @@ export interface RunnerCapabilities {
   processWatch: boolean
   /** CPU, memory and open files are limited by the kernel. */
   kernelLimits: boolean
-  sandbox: 'none'
+  /** Known once the runner has started. */
+  sandbox: 'none' | 'bubblewrap'
 }

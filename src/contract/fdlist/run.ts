@@ -7,10 +7,15 @@ import type { ContractLimits } from '../limits.js'
 import type { LogFile } from '../log-files.js'
 import { type MessageChannel, openMessageChannel } from '../party-line/message-channel.js'
 import type { PartyLine } from '../party-line/party-line.js'
-import { buildCommand } from '../process/command.js'
-import { ProcessGroup } from '../process/process-group.js'
+import { buildCommand, resourceLimits } from '../process/command.js'
+import type { DiskUsage } from '../process/disk-usage.js'
+import { type Processes, ProcessGroup, sendKill } from '../process/process-group.js'
 import { type Exit, type StartedProcess, startProcess } from '../process/start.js'
 import { Watchdog } from '../process/watchdog.js'
+import type { DeviceGuard } from '../sandbox/devices.js'
+import type { SandboxLaunch } from '../sandbox/launch.js'
+import { SandboxProcesses } from '../sandbox/processes.js'
+import type { Sandbox } from '../sandbox/sandbox.js'
 import { closeQuietly, type TempFiles } from '../temp-files.js'
 import type { Execution, ExecutionOutcome } from '../types.js'
 import { FdListChannels, NPL_READ_FD, NPL_WRITE_FD } from './channels.js'
@@ -26,6 +31,9 @@ export interface FdListRunOptions {
   limits: ContractLimits
   files: TempFiles
   libc: Libc | null
+  sandbox: Sandbox
+  disk: DiskUsage
+  devices: DeviceGuard
   stdout: LogFile
   stderr: LogFile
   partyLine: PartyLine
@@ -38,7 +46,9 @@ export interface FdListRunOptions {
 /** One execution of a contract with the `fdlist` interface, from its descriptors to its outputs. */
 export class FdListRun {
   readonly #options: FdListRunOptions
-  #group: ProcessGroup | null = null
+  #processes: Processes | null = null
+  /** null: without a sandbox. */
+  #launch: SandboxLaunch | null = null
   /** Why it was killed, when we did. */
   #killReason: string | null = null
 
@@ -46,7 +56,7 @@ export class FdListRun {
     this.#options = options
   }
 
-  /** Throws ContractError 'start-failed' when the process cannot be started. */
+  /** Throws ContractError 'start-failed' when the process cannot be started. It runs when this returns its promise. */
   async run(): Promise<ExecutionOutcome> {
     const startMs = performance.now()
     const writing = openMessageChannel(this.#options.limits.nplMessageBytes, this.#options.libc)
@@ -57,9 +67,11 @@ export class FdListRun {
         channels = this.#openChannels(reading.childEnd, writing.childEnd)
         const child = this.#start(channels)
         reading.closeChildEnd()
-        const { exitCode, signal } = await this.#follow(child, channels, reading, writing)
+        const { exitCode, signal } = this.#readExit(await this.#follow(child, channels, reading, writing))
+        await this.#checkDisk()
         return this.#judge(channels, exitCode, signal, performance.now() - startMs)
       } finally {
+        this.#launch?.close()
         reading.close()
       }
     } finally {
@@ -71,7 +83,7 @@ export class FdListRun {
   /** Ends the contract's processes now; the execution has failed with `reason`. */
   kill(reason: string): void {
     this.#killReason ??= reason
-    this.#group?.kill()
+    this.#processes?.kill()
   }
 
   #openChannels(nplRead: number | 'pipe', nplWrite: number | 'pipe'): FdListChannels {
@@ -93,12 +105,29 @@ export class FdListRun {
   }
 
   #start(channels: FdListChannels): StartedProcess {
-    const { binary, args, limits, dir, env, libc } = this.#options
-    const command = buildCommand(binary, args, limits, channels.stdio.length)
+    const { binary, args, limits, dir, env, libc, sandbox } = this.#options
+    const { stdio } = channels
     try {
-      return startProcess({ command, dir, env, stdio: channels.stdio, libc })
+      const launch = sandbox.prepare({ binary, args, limits, givenFds: stdio.length })
+      this.#launch = launch
+      if (launch !== null) {
+        const child = startProcess({ command: launch.command, dir, env, stdio: [...stdio, ...launch.fds], libc })
+        if (child.pid !== null) this.#release(launch, child.pid)
+        return child
+      }
+      const command = buildCommand(binary, args, resourceLimits(limits, stdio.length))
+      return startProcess({ command, dir, env, stdio, libc })
     } catch (error) {
       throw startError(error)
+    }
+  }
+
+  #release(launch: SandboxLaunch, pid: number): void {
+    try {
+      launch.release(pid)
+    } catch (error) {
+      sendKill(-pid)
+      throw error
     }
   }
 
@@ -112,39 +141,73 @@ export class FdListRun {
     channels.closeGiven()
     const exit = child.exit.catch((error: unknown) => Promise.reject(startError(error)))
     if (child.pid === null) return await exit
-    const group = new ProcessGroup(child.pid)
-    this.#group = group
-    if (this.#killReason !== null) group.kill()
+    const processes = this.#watch(child.pid)
+    this.#processes = processes
+    if (this.#killReason !== null) processes.kill()
     onProcess(child.pid)
     let watchdog: Watchdog | null = null
     try {
       partyLine.start(reading.open(child))
       writing.start(partyLine, child.stream(NPL_WRITE_FD))
       watchdog = new Watchdog({
-        group,
+        processes,
         limits,
-        check: () => this.#check(channels),
+        check: (pids) => this.#check(channels, pids),
         onLimit: (reason) => this.kill(reason)
       })
       return await exit
     } catch (error) {
-      group.kill()
+      processes.kill()
       await exit
       throw error
     } finally {
       watchdog?.stop()
       // Whoever is left must not write on while the outputs are read, nor into the next ledger's time.
-      await group.clear()
+      await processes.clear()
       this.#boundLogs()
       await writing.drain()
-      this.#group = null
+      this.#processes = null
       onProcess(0)
     }
   }
 
-  #check(channels: FdListChannels): string | null {
+  #watch(pid: number): Processes {
+    const launch = this.#launch
+    if (launch === null) return new ProcessGroup(pid)
+    return new SandboxProcesses(pid, launch, this.#options.libc)
+  }
+
+  #check(channels: FdListChannels, pids: readonly number[]): string | null {
+    const { disk, limits } = this.#options
     this.#boundLogs()
-    return channels.checkOutputs()
+    return channels.checkOutputs() ?? this.#checkTmp() ?? disk.look(limits.stateBytes, pids)
+  }
+
+  #checkTmp(): string | null {
+    const { tmpBytes } = this.#options.limits
+    const used = this.#processes instanceof SandboxProcesses ? this.#processes.tmpUsage() : null
+    return used !== null && used > tmpBytes ? `limit of ${tmpBytes} bytes in /tmp` : null
+  }
+
+  /** What it left behind, once it has ended. */
+  async #checkDisk(): Promise<void> {
+    const { disk, devices, limits } = this.#options
+    const device = devices.restore()
+    if (device !== null) this.#killReason ??= `it changed the mode of ${device}`
+    this.#killReason ??= await disk.finish(limits.stateBytes)
+  }
+
+  /** What bwrap's end says about the contract's. Throws ContractError 'start-failed' when there was no contract. */
+  #readExit(exit: Exit): Exit {
+    const launch = this.#launch
+    if (launch === null || this.#killReason !== null) return exit
+    const inner = launch.readExit()
+    if (inner !== null) return inner
+    if (exit.signal !== null) return exit
+    throw new ContractError(
+      'start-failed',
+      'the contract could not be started in its sandbox: contract.stderr.log says why, in the line that begins with "bwrap"'
+    )
   }
 
   #boundLogs(): void {
@@ -170,6 +233,7 @@ export class FdListRun {
 
 function describeExit(exitCode: number | null, signal: string | null, limits: ContractLimits): string | null {
   if (signal === 'SIGXCPU') return `CPU time limit of ${limits.cpuSeconds} s`
+  if (signal === 'SIGXFSZ') return `limit of ${limits.fileBytes} bytes for a file`
   if (signal !== null) return `killed by ${signal}`
   return exitCode === 0 ? null : `exit code ${exitCode}`
 }

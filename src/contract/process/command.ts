@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
+import type { ResourceLimit } from '../libc.js'
 import type { ContractLimits } from '../limits.js'
 
 const SHELL = '/bin/sh'
@@ -20,25 +21,45 @@ export function buildEnvironment(dir: string, extra: Record<string, string> = {}
   return { PATH: CONTRACT_PATH, HOME: dir, PWD: dir, LANG: 'C.UTF-8', TZ: 'UTC', ...extra }
 }
 
+/** The limits that the kernel keeps of each process; the smaller of ours and those that the node runs under. */
+export function resourceLimits(limits: ContractLimits, givenFiles: number): ResourceLimit[] {
+  const both = (resource: ResourceLimit['resource'], value: number): ResourceLimit => ({
+    resource,
+    soft: value,
+    hard: value
+  })
+  const cpu = clamp(limits.cpuSeconds, 'Max cpu time')
+  return [
+    both('coreBytes', 0),
+    // SIGXCPU tells a time limit from other ends; one who ignores it is killed a second later.
+    { resource: 'cpuSeconds', soft: cpu, hard: clamp(cpu + 1, 'Max cpu time') },
+    // Private writable memory: a limit of the address space would break V8 and Go, which reserve far more than they use.
+    both('dataBytes', clamp(limits.memoryBytes, 'Max data size')),
+    both('fileBytes', clamp(limits.fileBytes, 'Max file size')),
+    both('openFiles', clamp(limits.openFiles + givenFiles, 'Max open files'))
+  ]
+}
+
+/** How `ulimit` of a POSIX shell names a resource, and its unit. */
+const SHELL_LIMITS: Record<ResourceLimit['resource'], [option: string, unit: number]> = {
+  cpuSeconds: ['-t', 1],
+  fileBytes: ['-f', 512],
+  dataBytes: ['-d', 1024],
+  coreBytes: ['-c', 512],
+  openFiles: ['-n', 1]
+}
+
 /**
  * The contract under the kernel's limits. A shell sets them and becomes the contract (0.7 ms): limits set from
  * outside on a process that already runs would leave it a moment to start others without them.
  */
-export function buildCommand(binary: string, args: string[], limits: ContractLimits, givenFiles: number): Command {
-  const files = clamp(limits.openFiles + givenFiles, 'Max open files')
-  const cpu = clamp(limits.cpuSeconds, 'Max cpu time')
-  const data = clamp(limits.memoryBytes, 'Max data size')
-  const script = [
-    'umask 022',
-    'ulimit -c 0',
-    // SIGXCPU tells a time limit from other ends; one who ignores it is killed a second later.
-    `ulimit -S -t ${cpu}`,
-    `ulimit -H -t ${clamp(cpu + 1, 'Max cpu time')}`,
-    // Private writable memory: a limit of the address space would break V8 and Go, which reserve far more than they use.
-    `ulimit -d ${Math.floor(data / 1024)}`,
-    `ulimit -n ${files}`,
-    'exec "$0" "$@"'
-  ].join(' && ')
+export function buildCommand(binary: string, args: string[], limits: readonly ResourceLimit[]): Command {
+  const lines = limits.flatMap(({ resource, soft, hard }) => {
+    const [option, unit] = SHELL_LIMITS[resource]
+    const set = (kind: string, value: number) => `ulimit ${kind} ${option} ${Math.floor(value / unit)}`
+    return [set('-S', soft), set('-H', hard)]
+  })
+  const script = ['umask 022', ...lines, 'exec "$0" "$@"'].join(' && ')
   return { file: SHELL, args: ['-c', script, binary, ...args] }
 }
 

@@ -1,22 +1,51 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { canReadProcesses, listDescendants, listGroup, readUsage } from './process-tree.js'
+import {
+  canReadProcesses,
+  listDescendants,
+  listGroup,
+  type ProcessTotals,
+  readUsage,
+  sumUsage
+} from './process-tree.js'
+
+export type { ProcessTotals }
 
 /** How long a killed process may take to go: it can be deep in a write to a slow disk. */
-const GONE_WAIT_MS = 2_000
+export const GONE_WAIT_MS = 2_000
 const DESCENDANTS_MAX = 10_000
 
+/** A look at all processes of the machine, which finds children whose parent has ended: each this many looks. */
+const FULL_LOOK_EVERY = 10
+
+/** The processes of one execution. */
+export interface Processes {
+  /** What they use together; counts at most a few more than `max` of them. Cheap: called every few ms. */
+  measure(max: number): ProcessTotals
+  /** SIGKILL to all. True when there was one. */
+  kill(): boolean
+  /** After the end of the first: kills what is left and waits until it can write nothing more. */
+  clear(): Promise<boolean>
+}
+
 /** The processes of one execution: the leader's group, and descendants that were seen to leave it. */
-export class ProcessGroup {
+export class ProcessGroup implements Processes {
   readonly leader: number
   /** Descendants in a group of their own: pid -> start, so that a reused pid is not mistaken for it. */
   readonly #strays = new Map<number, number>()
+  #looks = 0
 
   constructor(leader: number) {
     this.leader = leader
   }
 
+  measure(max: number): ProcessTotals {
+    const pids = new Set(this.#scan(max + 1))
+    if (this.#looks++ % FULL_LOOK_EVERY === 1) for (const { pid } of listGroup(this.leader)) pids.add(pid)
+    return sumUsage(pids)
+  }
+
   /** Looks for descendants, remembers those outside the group; returns all pids found, the leader first. */
-  scan(max: number): number[] {
+  #scan(max: number): number[] {
     if (!canReadProcesses) return [this.leader]
     const pids = listDescendants(this.leader, max)
     for (const pid of pids) {
@@ -26,9 +55,8 @@ export class ProcessGroup {
     return pids
   }
 
-  /** SIGKILL to all. True when there was one. */
   kill(): boolean {
-    this.scan(DESCENDANTS_MAX)
+    this.#scan(DESCENDANTS_MAX)
     let killed = sendKill(-this.leader)
     for (const [pid, startTicks] of this.#strays) {
       const usage = readUsage(pid)
@@ -38,7 +66,6 @@ export class ProcessGroup {
     return killed
   }
 
-  /** After the leader's end: kills what is left and waits until it can write nothing more. */
   async clear(): Promise<boolean> {
     if (!this.kill()) return false
     const deadline = Date.now() + GONE_WAIT_MS

@@ -40,6 +40,28 @@ export function readUsage(pid: number): ProcessUsage | null {
   }
 }
 
+/** Of processes together. */
+export interface ProcessTotals {
+  /** Those that live; zombies do not. */
+  pids: number[]
+  count: number
+  residentBytes: number
+  cpuSeconds: number
+}
+
+export function sumUsage(pids: Iterable<number>): ProcessTotals {
+  const totals: ProcessTotals = { pids: [], count: 0, residentBytes: 0, cpuSeconds: 0 }
+  for (const pid of pids) {
+    const usage = readUsage(pid)
+    if (usage === null || usage.state === 'Z') continue
+    totals.pids.push(pid)
+    totals.count++
+    totals.residentBytes += usage.residentBytes
+    totals.cpuSeconds += usage.cpuSeconds + usage.childrenCpuSeconds
+  }
+  return totals
+}
+
 /** The process and its living descendants, at most `max`; cheap, but a child whose parent has ended is not found. */
 export function listDescendants(root: number, max: number): number[] {
   const pids = [root]

@@ -72,6 +72,11 @@ function waitFor(pid: number, libc: Libc): Promise<Exit> {
 
 const SIGNALS = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]))
 
+/** The name of a signal, or null when there is none with this number. */
+export function nameSignal(number: number): string | null {
+  return SIGNALS.get(number) ?? null
+}
+
 /** The status of wait(2). */
 function readStatus(status: number): Exit {
   const signal = status & 0x7f

@@ -1,18 +1,16 @@
 import type { ContractLimits } from '../limits.js'
-import type { ProcessGroup } from './process-group.js'
-import { canReadProcesses, listGroup, type ProcessUsage, readUsage } from './process-tree.js'
+import type { Processes } from './process-group.js'
+import { canReadProcesses } from './process-tree.js'
 
 /** Most executions are over before the first look. */
 const FIRST_LOOK_MS = 15
 const LOOK_EVERY_MS = 50
-/** A look at all processes of the machine, which finds children whose parent has ended. */
-const FULL_LOOK_EVERY = 10
 
 export interface WatchdogOptions {
-  group: ProcessGroup
+  processes: Processes
   limits: ContractLimits
-  /** Returns the reason when the execution is past another limit. */
-  check: () => string | null
+  /** Returns the reason when the execution is past another limit; `pids` are its processes. */
+  check: (pids: readonly number[]) => string | null
   /** Called at most once; the watchdog has stopped. */
   onLimit: (reason: string) => void
 }
@@ -21,25 +19,24 @@ export interface WatchdogOptions {
 export class Watchdog {
   readonly #options: WatchdogOptions
   readonly #wall: NodeJS.Timeout
-  #look: NodeJS.Timeout
-  #looks = 0
+  #timer: NodeJS.Timeout
 
   constructor(options: WatchdogOptions) {
     this.#options = options
     const { execTimeoutMs } = options.limits
     this.#wall = setTimeout(() => this.#trip(`wall time limit of ${execTimeoutMs} ms`), execTimeoutMs)
-    this.#look = setTimeout(() => this.#tick(), FIRST_LOOK_MS)
+    this.#timer = setTimeout(() => this.#tick(), FIRST_LOOK_MS)
   }
 
   stop(): void {
     clearTimeout(this.#wall)
-    clearTimeout(this.#look)
+    clearTimeout(this.#timer)
   }
 
   #tick(): void {
-    const reason = this.#options.check() ?? this.#checkProcesses()
+    const reason = this.#look()
     if (reason !== null) this.#trip(reason)
-    else this.#look = setTimeout(() => this.#tick(), LOOK_EVERY_MS)
+    else this.#timer = setTimeout(() => this.#tick(), LOOK_EVERY_MS)
   }
 
   #trip(reason: string): void {
@@ -47,24 +44,13 @@ export class Watchdog {
     this.#options.onLimit(reason)
   }
 
-  #checkProcesses(): string | null {
-    if (!canReadProcesses) return null
-    const { group, limits } = this.#options
-    const usages = new Map<number, ProcessUsage>()
-    for (const pid of group.scan(limits.processes + 1)) {
-      const usage = readUsage(pid)
-      if (usage !== null && usage.state !== 'Z') usages.set(pid, usage)
-    }
-    if (this.#looks++ % FULL_LOOK_EVERY === 1) for (const usage of listGroup(group.leader)) usages.set(usage.pid, usage)
-    if (usages.size > limits.processes) return `limit of ${limits.processes} processes`
-    let residentBytes = 0
-    let cpuSeconds = 0
-    for (const usage of usages.values()) {
-      residentBytes += usage.residentBytes
-      cpuSeconds += usage.cpuSeconds + usage.childrenCpuSeconds
-    }
+  #look(): string | null {
+    const { processes, limits, check } = this.#options
+    if (!canReadProcesses) return check([])
+    const { pids, count, residentBytes, cpuSeconds } = processes.measure(limits.processes)
+    if (count > limits.processes) return `limit of ${limits.processes} processes`
     if (residentBytes > limits.memoryBytes) return `memory limit of ${limits.memoryBytes} bytes`
     if (cpuSeconds > limits.cpuSeconds) return `CPU time limit of ${limits.cpuSeconds} s`
-    return null
+    return check(pids)
   }
 }

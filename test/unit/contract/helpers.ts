@@ -12,7 +12,8 @@ import {
   DEFAULT_LIMITS,
   type Execution,
   type ExecutionOutcome,
-  type RunnerOptions
+  type RunnerOptions,
+  type SandboxMode
 } from '../../../src/contract/index.js'
 
 export const fixture = (name: string) => fileURLToPath(new URL(`../../fixtures/contracts/${name}`, import.meta.url))
@@ -41,6 +42,13 @@ export interface TestOptions extends Partial<Omit<RunnerOptions, 'limits'>> {
   limits?: Partial<ContractLimits>
 }
 
+/** How the runner keeps the contract in when a test does not say: one file's tests are run both ways. */
+let sandbox: SandboxMode = 'off'
+
+export function setSandbox(mode: SandboxMode): void {
+  sandbox = mode
+}
+
 /** A runner in a fresh directory; slow machines get more wall time than the default. */
 export function makeRunner(binary: string, options: TestOptions = {}): ContractRunner & { dir: string } {
   const dir = options.dir ?? makeDir()
@@ -50,6 +58,7 @@ export function makeRunner(binary: string, options: TestOptions = {}): ContractR
     publicKey: NODE,
     logDir: join(dir, 'log'),
     log: pino({ level: 'silent' }),
+    sandbox: { mode: sandbox },
     ...options,
     dir,
     limits: { ...DEFAULT_LIMITS, execTimeoutMs: 30_000, ...options.limits }
