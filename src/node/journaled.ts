@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import {
   asBytes,
   bytesToHex,
+  CodecError,
   decodeProposalMessage,
   decodeProposalPayload,
   decodeVotePayload,
@@ -16,7 +17,7 @@ import { closeLedger, type LedgerTip } from '../consensus/close-ledger.js'
 import type { Journaled, Lock } from '../consensus/events.js'
 import { quorumOf } from '../consensus/quorum.js'
 import type { ConsensusConfig, Hash, Proposal, PublicKey, Vote } from '../consensus/types.js'
-import type { Journal, JournalRecord } from './journal.js'
+import { type Journal, JournalError, type JournalRecord } from './journal.js'
 import { openProposal, type ProposalPool } from './proposal-pool.js'
 
 /** An own vote with what is sent of it. */
@@ -62,8 +63,31 @@ export function addLock(
  *
  * @param tip the last ledger in the store
  * @returns null when nothing in the journal is newer than the tip
+ * @throws JournalError for records that this validator cannot have written
  */
 export async function restoreJournaled(
+  records: JournalRecord[],
+  tip: LedgerTip,
+  pool: ProposalPool,
+  config: ConsensusConfig,
+  self: PublicKey,
+  log: Logger
+): Promise<Restored | null> {
+  try {
+    return await restoreRecords(records, tip, pool, config, self, log)
+  } catch (error) {
+    if (!(error instanceof CodecError)) throw error
+    throw damaged(`it holds what is no record of this validator (${error.message})`)
+  }
+}
+
+function damaged(what: string): JournalError {
+  return new JournalError(
+    `the journal (hist/journal) is damaged: ${what}: what this validator has said is not known, so it must not vote with this key; move hist/journal away and run \`hp-p2p rekey\``
+  )
+}
+
+async function restoreRecords(
   records: JournalRecord[],
   tip: LedgerTip,
   pool: ProposalPool,
@@ -148,12 +172,12 @@ function readLock(
 ): Lock {
   const content = record.proposals.map((bytes) => {
     const proposal = proposals.get(bytesToHex(bytes, HASH_BYTES))
-    if (proposal === undefined) throw new Error('the journal (hist/journal) lacks a proposal that its lock needs')
+    if (proposal === undefined) throw damaged('it lacks a proposal that its lock needs')
     return proposal
   })
   const ledger = closeLedger(tip, content, config)
   if (ledger.hash !== bytesToHex(record.hash, HASH_BYTES)) {
-    throw new Error('the journal (hist/journal) holds a lock on a ledger that its proposals do not make')
+    throw damaged('it holds a lock on a ledger that its proposals do not make')
   }
   const prevotes = decodeVoteSet(record.prevotes, [...config.unl].sort())
   return { attempt: record.attempt, ledger, proposals: content, prevotes }
