@@ -6,6 +6,8 @@ export type AdminErrorCode =
   | 'timeout'
   | 'not-found'
   | 'bad-request'
+  /** The node will not do it, and says why. */
+  | 'refused'
   | 'bad-answer'
   | 'failed'
 

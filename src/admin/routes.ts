@@ -1,4 +1,5 @@
 import { AdminError } from './errors.js'
+import { isOperation } from './requests.js'
 import { type AdminSource, type LedgerRef, MAX_LEDGERS } from './types.js'
 
 const MAX_SEQ = 2 ** 48
@@ -33,16 +34,27 @@ async function getLedger(source: AdminSource, name: string): Promise<unknown> {
   return ledger
 }
 
-const verifying = new WeakMap<AdminSource, Promise<unknown>>()
+type Running = WeakMap<AdminSource, Promise<unknown>>
+const verifying: Running = new WeakMap()
+const examining: Running = new WeakMap()
 
-/** One check of the chain at a time; who asks meanwhile gets the same answer. */
-function getVerify(source: AdminSource): Promise<unknown> {
-  const running = verifying.get(source)
-  if (running !== undefined) return running
-  if (source.verify === undefined) throw new AdminError('not-found', 'this node does not verify its ledgers')
-  const next = source.verify().finally(() => verifying.delete(source))
-  verifying.set(source, next)
+/** One long answer at a time; who asks meanwhile gets the same. */
+function once(running: Running, source: AdminSource, work: () => Promise<unknown>): Promise<unknown> {
+  const found = running.get(source)
+  if (found !== undefined) return found
+  const next = work().finally(() => running.delete(source))
+  running.set(source, next)
   return next
+}
+
+function getVerify(source: AdminSource): Promise<unknown> {
+  if (source.verify === undefined) throw new AdminError('not-found', 'this node does not verify its ledgers')
+  const { verify } = source
+  return once(verifying, source, () => verify.call(source))
+}
+
+function getDoctor(source: AdminSource): Promise<unknown> {
+  return once(examining, source, () => source.doctor())
 }
 
 /** The answer of one GET request; `AdminError` 'not-found' or 'bad-request' when there is none. */
@@ -54,7 +66,12 @@ export async function answerRequest(source: AdminSource, target: string): Promis
   if (pathname === '/v1/peers') return source.peers()
   if (pathname === '/v1/ledgers') return getLedgers(source, searchParams)
   if (pathname === '/v1/verify') return getVerify(source)
+  if (pathname === '/v1/unl') return source.unl()
+  if (pathname === '/v1/config') return source.config()
+  if (pathname === '/v1/state') return source.state()
+  if (pathname === '/v1/doctor') return getDoctor(source)
   const ledger = /^\/v1\/ledgers\/([^/]{1,80})$/.exec(pathname)
   if (ledger !== null) return getLedger(source, ledger[1] as string)
+  if (isOperation(pathname)) throw new AdminError('bad-request', 'this path takes a POST request with a JSON body')
   throw new AdminError('not-found', 'there is no such path')
 }

@@ -1,4 +1,6 @@
 import type { Hash, PublicKey } from '../consensus/types.js'
+import type { ConfigView, PendingChangeView, UnlView } from './membership.js'
+import type { AdminOperations } from './operations.js'
 
 /** Plain JSON views of a node, as the admin API sends them. Times are ms since the epoch, sizes bytes. */
 
@@ -70,6 +72,8 @@ export interface NodeStatus {
   pendingInputs: number
   pace: PaceStatus
   lastExecution: ExecutionStatus | null
+  /** Changes of the config that are wished for and not in force. */
+  pendingChanges: PendingChangeView[]
   uptimeS: number
   /** What is listened on: ws:// URLs for users. */
   userUrls: string[]
@@ -83,19 +87,92 @@ export interface PeerRow {
   peerId: string
   role: NodeRole | 'unknown'
   connected: boolean
+  /** Open connections. */
+  connections: number
+  /** Remote address while connected, else the one that would be dialled first. */
   address: string | null
+  /** Every address known, the best first. */
+  addresses: string[]
+  /** All bytes go through a relay; null while not connected. */
+  relayed: boolean | null
+  /** The relay that they go through. */
+  relay: PublicKey | null
+  transport: string | null
   direction: 'inbound' | 'outbound' | null
+  /** Round trip. */
   latencyMs: number | null
+  /** The peer's clock minus ours. */
+  clockOffsetMs: number | null
   agent: string | null
   /** The last ledger that the peer told us of. */
   seq: number | null
+  lcl: Hash | null
   synced: boolean | null
+  /** It serves others as relay. */
+  offersRelay: boolean | null
+  /** Validators that it says it cannot reach. */
+  unreached: PublicKey[]
+  /** 0 is good; -100 is cut and banned. */
   score: number
   /** Gossip and requests, without what libp2p itself sends. */
   bytesIn: number
   bytesOut: number
   connectedSinceMs: number | null
+  /** Why it is not connected, and since when. */
   lastError: string | null
+  lastErrorAtMs: number | null
+  /** Null when it is not banned. */
+  bannedUntilMs: number | null
+  banReason: string | null
+}
+
+/** How far a copy of the state from peers is, or how the last one went. */
+export interface StateCopyView {
+  running: boolean
+  phase: string
+  /** Bytes to be put in place, and of these here by now. */
+  totalBytes: number
+  doneBytes: number
+  fetchedBytes: number
+  /** Of these, found on this node. */
+  localBytes: number
+  totalFiles: number
+  sources: number
+  badSources: number
+  elapsedMs: number
+  /** Of the last progress. */
+  atMs: number
+}
+
+/** The contract's state. */
+export interface StateView {
+  /** The last committed root. */
+  root: Hash
+  /** False when the snapshot does not hold a committed root. */
+  isIntact: boolean
+  /** Null before the first look at the files after a start. */
+  files: number | null
+  bytes: number | null
+  /** Null when none was needed since the start. */
+  copy: StateCopyView | null
+}
+
+/** problem: the node does not work so. warning: it works, and something is amiss. note: worth knowing. */
+export type CheckState = 'ok' | 'note' | 'warning' | 'problem'
+
+export interface DoctorCheck {
+  /** What was looked at, in a word or two. */
+  name: string
+  state: CheckState
+  found: string
+  /** What to do about it; null when nothing is. */
+  advice: string | null
+}
+
+export interface DoctorReport {
+  /** Whether the node was asked, or only its directory looked at. */
+  running: boolean
+  checks: DoctorCheck[]
 }
 
 /** One line of `ledger ls`; the shape of src/ledger's own summary. */
@@ -154,17 +231,25 @@ export interface VerifyResult {
 
 export type LedgerRef = number | Hash | 'latest'
 
-/** What a running node shows; the composition root implements it. */
-export interface AdminSource {
+/** What a running node shows. */
+export interface AdminReads {
   id(): NodeId
   status(): NodeStatus
   peers(): PeerRow[]
+  unl(): UnlView
+  config(): ConfigView
+  state(): StateView
+  /** Looks at the node and its machine; takes some seconds at most. */
+  doctor(): Promise<DoctorReport>
   ledger(ref: LedgerRef): Promise<LedgerView | null>
   /** At most `count` ledgers from `from` upwards. */
   ledgers(from: number, count: number): Promise<LedgerSummary[]>
   /** Checks the whole chain; takes its time and lets the node go on with its work. */
   verify?(): Promise<VerifyResult>
 }
+
+/** A running node as its operator sees it; the composition root implements it. */
+export interface AdminSource extends AdminReads, AdminOperations {}
 
 /** Most ledgers of one answer. */
 export const MAX_LEDGERS = 1000

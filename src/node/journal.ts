@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { fdatasync, writeSync } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
+import { type FileHandle, open, readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import {
@@ -66,6 +66,21 @@ export async function openJournalFile(path: string): Promise<JournalFile> {
     truncate: (length) => handle.truncate(length),
     close: () => handle.close()
   }
+}
+
+/**
+ * Reads the journal file at `path` and changes nothing; a running node may write to it meanwhile. Throws JournalError
+ * when it is damaged or another's, and what reading a file throws.
+ */
+export async function inspectJournalFile(
+  path: string,
+  networkId: Hash,
+  key: PublicKey
+): Promise<{ records: number; bytes: number }> {
+  const bytes = await readFile(path)
+  const { records } = parseJournal(bytes)
+  if (records[0] !== undefined) checkOwner(records[0], networkId, key)
+  return { records: records.length, bytes: bytes.length }
 }
 
 /**

@@ -71,6 +71,8 @@ export class HotPocketNode {
   stopping = false
   /** How far the copying of the state from peers is; null when none goes on. */
   stateCopy: SyncProgress | null = null
+  /** How the last one went, and when that was. */
+  lastStateCopy: { progress: SyncProgress; atMs: number } | null = null
   readonly #aborting = new AbortController()
   readonly #signer: Signer
   readonly #closers: { name: string; close: () => Promise<unknown> }[] = []
@@ -331,6 +333,7 @@ export class HotPocketNode {
     const was = this.agreed.unl.includes(this.publicKey)
     const is = config.unl.includes(this.publicKey)
     this.agreed = config
+    this.network.setMembers(config.unl)
     await this.wishes.forgetFulfilled(config)
     const role =
       was === is ? '' : is ? '; this node is a validator from now on' : '; this node is an observer from now on'
@@ -396,6 +399,7 @@ export class HotPocketNode {
       const { signal } = this.#aborting
       const onProgress = (progress: SyncProgress): void => {
         this.stateCopy = progress
+        this.lastStateCopy = { progress, atMs: Date.now() }
       }
       const log = this.log.child({ part: 'state' })
       await copyState(root, { network: this.network, state: this.state, log, signal, onProgress })

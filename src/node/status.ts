@@ -1,49 +1,18 @@
-import type { AdminSource, NodeStatus, PeerRow, SyncState } from '../admin/index.js'
-import type { NodeConfig } from '../config/index.js'
-import type { ConsensusConfig, Genesis, Hash, PublicKey } from '../consensus/types.js'
-import type { ContractRunner } from '../contract/index.js'
+import type { AdminSource, NodeStatus, PeerRow, StateView, SyncState } from '../admin/index.js'
 import { type LedgerStore, type LedgerSummary, summary, verifyChain, view } from '../ledger/index.js'
-import type { Network } from '../network/index.js'
-import type { SyncProgress } from '../state/index.js'
-import type { PendingInputs, UserServer } from '../users/index.js'
+import type { DirNode, SyncProgress } from '../state/index.js'
 import { VERSION } from '../version.js'
-import type { CatchUp } from './catch-up.js'
-import type { ConsensusDriver } from './consensus-driver.js'
-import type { Executor } from './executor.js'
+import { examineNode } from './doctor/running.js'
+import { pendingChanges, viewConfig, viewUnl } from './membership.js'
+import { type NodeView, oldestSynced, quorumStatus, validatorsPresent } from './node-view.js'
+import { createOperations } from './operations.js'
 
-/** The parts of a running node that operators see. */
-export interface NodeView {
-  readonly config: NodeConfig
-  readonly publicKey: PublicKey
-  readonly networkId: Hash
-  readonly genesis: Genesis
-  /** In force for the next ledger. */
-  readonly agreed: ConsensusConfig
-  readonly startedAtMs: number
-  readonly stopping: boolean
-  readonly ledgers: LedgerStore
-  readonly network: Network
-  readonly driver: ConsensusDriver
-  readonly executor: Executor
-  readonly catchUp: CatchUp
-  readonly users: UserServer | null
-  readonly runner: ContractRunner
-  readonly pending: PendingInputs
-  /** How far the copying of the state from peers is; null when none goes on. */
-  readonly stateCopy: SyncProgress | null
-  readonly lastClose: { atMs: number; tookMs: number | null } | null
-  /** When the ledgers of the last minute closed, ms since the epoch. */
-  readonly closes: readonly number[]
-  connectedValidators(): PublicKey[]
-}
+export { oldestSynced } from './node-view.js'
 
 /** A validator that closed no ledger for this long waits for others or catches up. */
 const STALL_MS = 3000
 /** Beyond its round time, an idle network that closes no ledger for this long has a problem. */
 const SILENCE_MS = 10_000
-
-/** Age that the status of a healthy peer may reach here. */
-const STATUS_AGE_MS = 5000
 
 /** At most `count` kept ledgers from `from` upwards. */
 export async function listLedgers(store: LedgerStore, from: number, count: number): Promise<LedgerSummary[]> {
@@ -67,9 +36,14 @@ export function createAdminSource(node: NodeView): AdminSource {
     }),
     status: () => statusOf(node),
     peers: () => peerRows(node),
+    unl: () => viewUnl(node),
+    config: () => viewConfig(node),
+    state: () => viewState(node),
+    doctor: () => examineNode(node, statusOf(node)),
     ledger: async (ref) => await view(node.ledgers, ref === 'latest' ? node.ledgers.tip().seq : ref),
     ledgers: (from, count) => listLedgers(node.ledgers, from, count),
-    verify: async () => await verifyChain(node.ledgers)
+    verify: async () => await verifyChain(node.ledgers),
+    ...createOperations(node)
   }
 }
 
@@ -89,7 +63,7 @@ function statusOf(node: NodeView): NodeStatus {
     seq: ledgers.tip().seq,
     lclTimeMs: tip.seq === 0 ? null : tip.timeMs,
     sync: syncState(node),
-    quorum: { needed: driver.quorum, present: validatorsPresent(node), validators: consensus.unl.length },
+    quorum: quorumStatus(node),
     peers: network.peers().filter((peer) => peer.connected).length,
     users: users?.status().connections ?? 0,
     pendingInputs: node.pending.size,
@@ -100,6 +74,7 @@ function statusOf(node: NodeView): NodeStatus {
       ledgersPerMinute: node.closes.filter((atMs) => atMs > Date.now() - 60_000).length
     },
     lastExecution: node.executor.lastExecution,
+    pendingChanges: pendingChanges(node),
     uptimeS: Math.floor((Date.now() - node.startedAtMs) / 1000),
     userUrls: address === null ? [] : [address],
     addresses: network.addresses(),
@@ -133,13 +108,9 @@ function isStalled(node: NodeView): boolean {
   return isLong && validatorsPresent(node) >= node.driver.quorum
 }
 
-function copyProgress({ phase, totalBytes, localBytes, resumedBytes, fetchedBytes }: SyncProgress): string {
-  const share = totalBytes === 0 ? 0 : Math.min(100, (100 * (localBytes + resumedBytes + fetchedBytes)) / totalBytes)
+function copyProgress({ phase, totalBytes, doneBytes }: SyncProgress): string {
+  const share = totalBytes === 0 ? 0 : Math.min(100, (100 * doneBytes) / totalBytes)
   return `copying the state from peers: ${phase}, ${share.toFixed(0)} % of ${totalBytes} bytes`
-}
-
-function validatorsPresent(node: NodeView): number {
-  return node.connectedValidators().length + (node.driver.isValidator ? 1 : 0)
 }
 
 function syncState(node: NodeView): SyncState {
@@ -152,13 +123,6 @@ function syncState(node: NodeView): SyncState {
   return 'synced'
 }
 
-/** The ledger that a peer must have told to have closed, to count as one that is in step with this node. */
-export function oldestSynced({ driver, closes }: Pick<NodeView, 'driver' | 'closes'>): number {
-  // Peers tell how far they are every few seconds: what closed since then they may well have.
-  const sinceMs = Date.now() - STATUS_AGE_MS
-  return driver.tip.seq - closes.filter((atMs) => atMs > sinceMs).length
-}
-
 function peerRows(node: NodeView): PeerRow[] {
   const oldest = oldestSynced(node)
   return node.network.peers().map((peer) => ({
@@ -166,16 +130,62 @@ function peerRows(node: NodeView): PeerRow[] {
     peerId: peer.peerId,
     role: peer.role ?? (peer.inUnl ? 'validator' : 'unknown'),
     connected: peer.connected,
+    connections: peer.connections,
     address: peer.address,
+    addresses: peer.addresses,
+    relayed: peer.relayed,
+    relay: peer.relay,
+    transport: peer.transport,
     direction: peer.direction,
     latencyMs: peer.latencyMs,
+    clockOffsetMs: peer.clockOffsetMs,
     agent: peer.agent,
     seq: peer.seq,
+    lcl: peer.lcl,
     synced: peer.seq === null ? null : peer.seq >= oldest,
+    offersRelay: peer.offersRelay,
+    unreached: peer.unreached,
     score: peer.score,
     bytesIn: peer.bytesIn,
     bytesOut: peer.bytesOut,
     connectedSinceMs: peer.connectedSince,
-    lastError: peer.lastError
+    lastError: peer.lastError,
+    lastErrorAtMs: peer.lastErrorAt,
+    bannedUntilMs: peer.bannedUntil,
+    banReason: peer.banReason
   }))
+}
+
+function viewState(node: NodeView): StateView {
+  const tree = node.state.scannedTree
+  const size = tree === undefined ? null : measureTree(tree)
+  const running = node.stateCopy !== null
+  const last = node.stateCopy === null ? node.lastStateCopy : { progress: node.stateCopy, atMs: Date.now() }
+  return {
+    root: node.state.committedRoot,
+    isIntact: node.state.isIntact,
+    files: size?.files ?? null,
+    bytes: size?.bytes ?? null,
+    copy: last === null ? null : { ...copyView(last.progress), running, atMs: last.atMs }
+  }
+}
+
+function copyView(progress: SyncProgress) {
+  const { phase, totalBytes, doneBytes, fetchedBytes, localBytes, totalFiles, sources, badSources, elapsedMs } =
+    progress
+  return { phase, totalBytes, doneBytes, fetchedBytes, localBytes, totalFiles, sources, badSources, elapsedMs }
+}
+
+function measureTree(root: DirNode): { files: number; bytes: number } {
+  let files = 0
+  let bytes = 0
+  const left = [root]
+  for (let dir = left.pop(); dir !== undefined; dir = left.pop()) {
+    for (const node of dir.children.values()) {
+      if (node.kind === 'dir') left.push(node)
+      else files += 1
+      if (node.kind === 'file') bytes += node.size
+    }
+  }
+  return { files, bytes }
 }

@@ -25,6 +25,8 @@ export class Wishes {
   readonly #store: WishStore
   readonly #heard = new Map<PublicKey, { seq: number; wishes: ConfigWish[] }>()
   #own: ConfigWish[]
+  /** The last change of the own wishes: one after another, so that none is lost. */
+  #changing: Promise<unknown> = Promise.resolve()
 
   private constructor(store: WishStore, own: ConfigWish[]) {
     this.#store = store
@@ -49,27 +51,37 @@ export class Wishes {
   /**
    * The operator wishes for this, and no longer for the contrary; wishing for what is in force takes a wish back.
    *
-   * @returns 'pending', or 'in-force' when there is nothing to be changed
+   * @returns 'pending'; 'in-force' when there is nothing to be changed; 'taken-back' when there is nothing to be
+   *   changed any more
    * @throws CodecError when the wish is out of range or there are too many
    */
-  async add(wish: ConfigWish, config: ConsensusConfig): Promise<'pending' | 'in-force'> {
-    const target = targetOfWish(wish)
-    const others = this.#own.filter((known) => targetOfWish(known) !== target)
-    const inForce = isFulfilled(wish, config)
-    await this.#set(inForce ? others : [...others, wish])
-    return inForce ? 'in-force' : 'pending'
+  add(wish: ConfigWish, config: ConsensusConfig): Promise<'pending' | 'in-force' | 'taken-back'> {
+    return this.#change(async () => {
+      const others = this.#without(wish)
+      const inForce = isFulfilled(wish, config)
+      const isKnown = others.length < this.#own.length
+      if (!inForce || isKnown) await this.#set(inForce ? others : [...others, wish])
+      return inForce ? (isKnown ? 'taken-back' : 'in-force') : 'pending'
+    })
+  }
+
+  /** The config as it would be with this wish and the others of the operator, those that are possible. */
+  preview(wish: ConfigWish, config: ConsensusConfig): ConsensusConfig {
+    return applyWishes(config, [...this.#without(wish), wish])
   }
 
   /** True when the config would be valid with this wish and the others of the operator. */
   isPossible(wish: ConfigWish, config: ConsensusConfig): boolean {
-    return isFulfilled(wish, applyWishes(config, [...this.#own, wish]))
+    return isFulfilled(wish, this.preview(wish, config))
   }
 
   /** A config has come into force. */
   async forgetFulfilled(config: ConsensusConfig): Promise<void> {
     for (const validator of this.#heard.keys()) if (!config.unl.includes(validator)) this.#heard.delete(validator)
-    const left = this.#own.filter((wish) => !isFulfilled(wish, config))
-    if (left.length < this.#own.length) await this.#set(left)
+    await this.#change(async () => {
+      const left = this.#own.filter((wish) => !isFulfilled(wish, config))
+      if (left.length < this.#own.length) await this.#set(left)
+    })
   }
 
   /** A validator's proposal for `seq` carries these. */
@@ -97,6 +109,17 @@ export class Wishes {
       if (validator !== self) for (const wish of wishes) note(wish, validator)
     }
     return [...changes.values()].sort((a, b) => compareWishes(a.wish, b.wish))
+  }
+
+  /** The own wishes but for the one that is about the same. */
+  #without(wish: ConfigWish): ConfigWish[] {
+    return this.#own.filter((known) => targetOfWish(known) !== targetOfWish(wish))
+  }
+
+  #change<T>(work: () => Promise<T>): Promise<T> {
+    const next = this.#changing.then(work, work)
+    this.#changing = next.catch(() => {})
+    return next
   }
 
   async #set(wishes: ConfigWish[]): Promise<void> {

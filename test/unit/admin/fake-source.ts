@@ -1,4 +1,12 @@
-import type { AdminSource, LedgerSummary, LedgerView, NodeStatus } from '../../../src/admin/index.js'
+import type {
+  AdminSource,
+  ConfigView,
+  LedgerSummary,
+  LedgerView,
+  NodeStatus,
+  PeerRow,
+  UnlView
+} from '../../../src/admin/index.js'
 
 export const HASH = 'ab'.repeat(32)
 export const KEY = 'cd'.repeat(32)
@@ -21,6 +29,7 @@ export const STATUS: NodeStatus = {
   pendingInputs: 0,
   pace: { roundtimeMs: 1000, minRoundtimeMs: 0, lastLedgerMs: 12.5, ledgersPerMinute: 60 },
   lastExecution: { seq: TIP, status: 'failed', reason: 'exit code 1', durationMs: 3 },
+  pendingChanges: [],
   uptimeS: 3700,
   userUrls: ['ws://127.0.0.1:8080'],
   addresses: [],
@@ -58,12 +67,83 @@ export function viewOf(seq: number): LedgerView {
   }
 }
 
+const QUORUM = { needed: 1, present: 1, validators: 1 }
+
+export const CONFIG: ConfigView = {
+  role: 'validator',
+  agreed: {
+    unl: [KEY],
+    threshold: 67,
+    roundtimeMs: 1000,
+    minRoundtimeMs: 0,
+    ledgerInputBytes: 8_388_608,
+    userOutputBytes: 8_388_608,
+    ledgerOutputBytes: 33_554_432,
+    nplBytes: 4_194_304,
+    execTimeoutMs: 30_000
+  },
+  hash: HASH,
+  quorum: QUORUM,
+  pending: []
+}
+
+export const UNL: UnlView = {
+  role: 'validator',
+  threshold: 67,
+  quorum: QUORUM,
+  validators: [
+    { publicKey: KEY, role: 'validator', self: true, connected: true, synced: true, seq: TIP, change: null }
+  ],
+  observers: [],
+  pending: []
+}
+
+/** A peer of which nothing but its name is known. */
+export const ABSENT_PEER: PeerRow = {
+  publicKey: KEY,
+  peerId: '12D3KooWx',
+  role: 'validator',
+  connected: false,
+  connections: 0,
+  address: null,
+  addresses: [],
+  relayed: null,
+  relay: null,
+  transport: null,
+  direction: null,
+  latencyMs: null,
+  clockOffsetMs: null,
+  agent: null,
+  seq: null,
+  lcl: null,
+  synced: null,
+  offersRelay: null,
+  unreached: [],
+  score: 0,
+  bytesIn: 0,
+  bytesOut: 0,
+  connectedSinceMs: null,
+  lastError: null,
+  lastErrorAtMs: null,
+  bannedUntilMs: null,
+  banReason: null
+}
+
 /** A node that never was, for the tests of the API alone. */
 export function createFakeSource(change: Partial<AdminSource> = {}): AdminSource {
   return {
     id: () => ({ publicKey: KEY, peerId: '12D3KooW', networkId: HASH, contractId: 'test', multiaddrs: [] }),
     status: () => STATUS,
     peers: () => [],
+    unl: () => UNL,
+    config: () => CONFIG,
+    state: () => ({ root: HASH, isIntact: true, files: 2, bytes: 10, copy: null }),
+    doctor: async () => ({ running: true, checks: [{ name: 'node', state: 'ok', found: 'it runs', advice: null }] }),
+    wish: async () => ({ outcome: 'pending', change: null, notes: [] }),
+    connectPeer: async () => ({ publicKey: KEY }),
+    banPeer: () => ({ publicKey: KEY, untilMs: 0 }),
+    unbanPeer: () => ({ publicKey: KEY, wasBanned: true }),
+    ping: async (_peer, count) => ({ publicKey: KEY, roundTripsMs: Array(count).fill(1.5), error: null }),
     ledger: async (ref) => {
       if (ref === 'latest' || ref === HASH) return viewOf(TIP)
       return typeof ref === 'number' && ref <= TIP ? viewOf(ref) : null

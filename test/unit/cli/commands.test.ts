@@ -5,7 +5,7 @@ import { pino } from 'pino'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type AdminServer, createAdminServer } from '../../../src/admin/index.js'
 import { loadConfig } from '../../../src/config/index.js'
-import { createFakeSource, HASH, KEY, STATUS, TIP, viewOf } from '../admin/fake-source.js'
+import { ABSENT_PEER, createFakeSource, HASH, STATUS, TIP, viewOf } from '../admin/fake-source.js'
 import { findFreePort, runCli } from './run-cli.js'
 
 vi.setConfig({ testTimeout: 60_000 })
@@ -210,9 +210,7 @@ describe('a running node is shown', () => {
 
   it('peers, with nothing of theirs that could steer the terminal', async () => {
     const peer = {
-      publicKey: KEY,
-      peerId: '12D3KooWx',
-      role: 'validator' as const,
+      ...ABSENT_PEER,
       connected: true,
       address: '/ip4/127.0.0.1/tcp/1/ws',
       direction: 'outbound' as const,
