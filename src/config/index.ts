@@ -29,6 +29,7 @@ export type {
   LogLevel,
   NetworkConfig,
   NodeConfig,
+  SandboxConfig,
   UserLimitsConfig,
   UsersConfig
 } from './types.js'

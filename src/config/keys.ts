@@ -6,6 +6,7 @@ import {
   historyKey,
   integerKey,
   type KeySpec,
+  pathsKey,
   peersKey,
   portKey,
   publicKeysKey,
@@ -279,6 +280,41 @@ const nodeKeys = {
     fallback: 64,
     unit: 'a number of processes',
     doc: 'Processes of the contract alive at once; past it the contract is killed.'
+  }),
+  contractfilebytes: integerKey({
+    min: MIB,
+    max: 2 ** 48,
+    fallback: 1024 * MIB,
+    unit: 'a number of bytes',
+    doc: 'Largest file that a process of the contract may write, bytes.'
+  }),
+  contractstatebytes: integerKey({
+    min: MIB,
+    max: 2 ** 48,
+    fallback: 16 * 1024 * MIB,
+    unit: 'a number of bytes',
+    doc: 'Disk space of the contract\u2019s own in the contract directory (the state, and what it keeps beside it), bytes; past it the contract is killed.'
+  }),
+  sandbox: wordKey({
+    words: ['auto', 'on', 'off'],
+    fallback: 'auto',
+    doc: 'Whether the contract runs in a sandbox of bubblewrap: `auto` where that works, else with a warning; `on` or not at all; `off`.'
+  }),
+  sandboxnetwork: wordKey({
+    words: ['none', 'host'],
+    fallback: 'none',
+    doc: 'Network of the contract in its sandbox: `none`, or `host` for the machine\u2019s.'
+  }),
+  sandboxpaths: pathsKey({
+    max: 64,
+    doc: 'Absolute paths that the contract may read in its sandbox, beside the system and its own directory.'
+  }),
+  sandboxtmpbytes: integerKey({
+    min: 64 * KIB,
+    max: 1024 * 1024 * MIB,
+    fallback: 64 * MIB,
+    unit: 'a number of bytes',
+    doc: 'Size of /tmp in the sandbox, which lies in memory, bytes; a file counts for 4096 or more.'
   }),
   contractlogbytes: integerKey({
     min: 4 * KIB,

@@ -176,9 +176,13 @@ function normalise(raw: RawConfig, dir: string, warnings: string[]): NodeConfig 
         memoryBytes: raw.contractmemory,
         openFiles: raw.contractfiles,
         processes: raw.contractprocesses,
+        fileBytes: raw.contractfilebytes,
+        stateBytes: raw.contractstatebytes,
+        tmpBytes: raw.sandboxtmpbytes,
         logBytes: raw.contractlogbytes,
         logFiles: raw.contractlogfiles
-      }
+      },
+      sandbox: { mode: raw.sandbox, network: raw.sandboxnetwork, paths: raw.sandboxpaths }
     },
     history: raw.history,
     logLevel: raw.loglevel,

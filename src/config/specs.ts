@@ -304,6 +304,24 @@ function readPeerAddress(value: unknown): string {
   return address.toString()
 }
 
+function readAbsolutePath(value: unknown): string {
+  const sound = typeof value === 'string' && value.startsWith('/') && value.length <= 4096 && !hasControl(value)
+  if (!sound) throw wrong('an absolute path', value)
+  return value
+}
+
+/** Absolute paths; distinct in the result. */
+export function pathsKey(wording: Wording & { max: number }): KeySpec<string[]> {
+  const json = {
+    type: 'array',
+    maxItems: wording.max,
+    items: { type: 'string', pattern: '^/', minLength: 1, maxLength: 4096 }
+  }
+  return spec<string[]>(wording, json, [], (value) => [
+    ...new Set(readList(value, wording.max, 'absolute paths', readAbsolutePath))
+  ])
+}
+
 /** Multiaddrs, or the prototype's `host:port`; distinct in the result. */
 export function peersKey(wording: Wording & { max: number }): KeySpec<string[]> {
   const json = { type: 'array', maxItems: wording.max, items: { type: 'string', minLength: 3, maxLength: 1024 } }

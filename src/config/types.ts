@@ -70,10 +70,24 @@ export interface ContractLimitsConfig {
   memoryBytes: number
   openFiles: number
   processes: number
+  /** Bytes of one file that a process of the contract may write. */
+  fileBytes: number
+  /** Disk space of the contract's own in the contract directory. */
+  stateBytes: number
+  /** Bytes of /tmp in the sandbox. */
+  tmpBytes: number
   /** Bytes of a log file of the contract's stdout or stderr before it is rotated. */
   logBytes: number
   /** Log files kept of each, the current one included. */
   logFiles: number
+}
+
+export interface SandboxConfig {
+  /** auto: where it works. on: or the node does not start. */
+  mode: 'auto' | 'on' | 'off'
+  network: 'none' | 'host'
+  /** Absolute paths that the contract may read besides. */
+  paths: string[]
 }
 
 export interface ContractConfig {
@@ -81,6 +95,7 @@ export interface ContractConfig {
   binary: string
   args: string[]
   limits: ContractLimitsConfig
+  sandbox: SandboxConfig
 }
 
 /** hp.cfg, checked and normalised. */
