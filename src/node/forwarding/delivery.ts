@@ -8,6 +8,8 @@ export interface OutgoingBatch {
   /** As it travels. */
   part: Uint8Array
   untilSeq: number
+  /** Ledgers show whether they have all of it; of a list of users they do not. */
+  hasInputs: boolean
 }
 
 export interface DeliveryOptions {
@@ -56,10 +58,6 @@ export class Delivery {
     this.#push()
   }
 
-  get isTaken(): boolean {
-    return this.#carriers.size > 0
-  }
-
   /** A validator has become reachable. */
   validatorFound(validator: PublicKey): void {
     this.#tried.delete(validator)
@@ -77,7 +75,7 @@ export class Delivery {
     for (const carrier of this.#carriers) if (!unl.includes(carrier)) this.#carriers.delete(carrier)
     // Only ledgers that closed after a validator had it say anything about that validator.
     if (this.#carriers.size === 0) this.#again = seq + this.#patience
-    else if (seq >= this.#again) {
+    else if (this.#batch.hasInputs && seq >= this.#again) {
       this.#wanted = this.#carriers.size + 1
       this.#patience *= 2
       this.#again = seq + this.#patience

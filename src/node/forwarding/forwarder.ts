@@ -117,9 +117,8 @@ export class Forwarder {
     }
     const presence = this.#presence?.live ?? null
     if (presence !== null) {
-      // It is renewed, not repeated: a validator that has it need not have got it into this very ledger.
       if (presence.batch.untilSeq <= seq || this.#isValidator) this.#endPresence()
-      else if (!presence.delivery.isTaken) presence.delivery.ledgerClosed(seq, unl)
+      else presence.delivery.ledgerClosed(seq, unl)
     }
     this.#work()
   }
@@ -225,7 +224,7 @@ export class Forwarder {
       inputs: inputs.map(({ user, ordinal, content }) => ({ user: index.get(user) as number, ordinal, content }))
     })
     const part = encodeSignedForward(signPayload(SIGNING_DOMAINS.forward, payload, signer))
-    const batch = { hash: partHashOf(part), part, untilSeq }
+    const batch = { hash: partHashOf(part), part, untilSeq, hasInputs: inputs.length > 0 }
     const delivery = new Delivery(batch, this.#seq, {
       log,
       validators: () => this.#choice.ordered(),

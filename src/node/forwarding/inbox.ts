@@ -222,7 +222,7 @@ export class ForwardInbox {
     if (!isValidator()) return 'this node is no validator'
     if (batch.untilSeq <= seq) return `ledger ${batch.untilSeq}, the last that might take it, is closed: ${seq} is`
     if (!isInTime(batch, seq + 1)) {
-      return `ledger ${batch.untilSeq} is too far ahead of ${seq}: at most ${LIMITS.forwardLedgers - 1} ledgers`
+      return `ledger ${batch.untilSeq} is too far ahead of ${seq}: at most ${LIMITS.forwardLedgers} ledgers`
     }
     if (contentBytes > inputBytes()) return `more than the ${inputBytes()} bytes of inputs that fit in a ledger`
     if (

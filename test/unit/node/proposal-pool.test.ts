@@ -1,9 +1,10 @@
 import { pino } from 'pino'
 import { describe, expect, it } from 'vitest'
-import { EMPTY_OUTPUTS_ROOT } from '../../../src/codec/index.js'
+import { EMPTY_OUTPUTS_ROOT, LIMITS, partHashOf } from '../../../src/codec/index.js'
 import { createKeyPair, Signer } from '../../../src/crypto/index.js'
 import { openProposal, type ProposalDraft, ProposalPool } from '../../../src/node/proposal-pool.js'
 import { challengeOf } from '../../../src/users/index.js'
+import { makeSigner, signBatch, signInputs, TestUser } from './forwarding/helpers.js'
 
 const networkId = 'ab'.repeat(32)
 const log = pino({ level: 'silent' })
@@ -22,10 +23,13 @@ const draft: ProposalDraft = {
   wishes: []
 }
 
-function makePool(fetch: ConstructorParameters<typeof ProposalPool>[0]['fetch'] = async () => []) {
+function makePool(
+  fetch: ConstructorParameters<typeof ProposalPool>[0]['fetch'] = async () => [],
+  inputBytes = 8 * 1024 * 1024
+) {
   const pair = createKeyPair()
   return {
-    pool: new ProposalPool({ networkId, signer: new Signer(pair), log, inputBytes: () => 8 * 1024 * 1024, fetch }),
+    pool: new ProposalPool({ networkId, signer: new Signer(pair), log, inputBytes: () => inputBytes, fetch }),
     key: pair.publicKey
   }
 }
@@ -98,5 +102,105 @@ describe('proposals', () => {
     expect(() => openProposal(own, 'cd'.repeat(32))).toThrow('another network')
     const forged = { ...own, signed: { ...own.signed, key: createKeyPair().publicKey } }
     expect(() => openProposal(forged, networkId)).toThrow('signature')
+  })
+})
+
+describe('proposals with forward batches', () => {
+  const observer = makeSigner()
+  const user = new TestUser(observer.publicKey)
+
+  async function draftWith(pool: ProposalPool, parts: Uint8Array[], other: Partial<ProposalDraft> = {}) {
+    const forwards = await Promise.all(parts.map((part) => pool.batches.check(pool.batches.open(part))))
+    return { ...draft, ...other, selection: { ...draft.selection, ...other.selection, forwards } } as ProposalDraft
+  }
+
+  /** What a validator makes of a proposal that `make` has made. */
+  async function takeFrom(make: (pool: ProposalPool, key: string) => Promise<ProposalDraft>, inputBytes?: number) {
+    const a = makePool()
+    const own = a.pool.create(await make(a.pool, a.key))
+    const b = makePool(async () => [own.whole], inputBytes)
+    return { own, a, b, taken: await b.pool.take(own.gossip, openProposal(own.gossip, networkId), []) }
+  }
+
+  it('hold the users and inputs of the batches beside their own, as the validator that made them sees them', async () => {
+    const { own, a, taken } = await takeFrom(async (pool, key) =>
+      draftWith(pool, [signInputs(observer, user, ['far', 'away'])], draftWithUser(key, Buffer.from('near')))
+    )
+    expect(own.gossip.parts).toHaveLength(3)
+    const texts = (of: typeof taken) => of?.inputs.map(({ content, untilSeq }) => `${Buffer.from(content)} ${untilSeq}`)
+    expect(texts(taken)).toEqual(['near 0', 'far 20', 'away 20'])
+    expect(texts(own.proposal)).toEqual(texts(taken))
+    expect(taken?.inputs.slice(1).map(({ id }) => id)).toEqual(own.proposal.inputs.slice(1).map(({ id }) => id))
+    expect(taken?.users.map(({ key }) => key)).toContain(user.key)
+    expect(taken?.users).toHaveLength(2)
+    // The journal keeps it whole.
+    const restored = await makePool().pool.take(
+      a.pool.whole(own.proposal.hash) ?? own.whole,
+      openProposal(own.whole, networkId),
+      []
+    )
+    expect(texts(restored)).toEqual(texts(taken))
+  })
+
+  it('send a batch once, fetch what is missing, and keep what they have checked', async () => {
+    const a = makePool()
+    const part = signInputs(observer, user, ['x'])
+    const [first, second] = [5, 6].map(async (seq) => a.pool.create({ ...(await draftWith(a.pool, [part])), seq }))
+    const asked: string[] = []
+    const b = makePool(async (hashes) => {
+      asked.push(...hashes)
+      return hashes.flatMap((hash) => a.pool.whole(hash) ?? [])
+    })
+    const take = async (own: typeof first) => {
+      const { gossip } = (await own) as Awaited<NonNullable<typeof first>>
+      return b.pool.take(gossip, openProposal(gossip, networkId), [])
+    }
+    expect(((await first)?.gossip.parts.length ?? 0) - ((await second)?.gossip.parts.length ?? 0)).toBe(1)
+    expect((await take(first))?.inputs).toHaveLength(1)
+    expect((await take(second))?.inputs).toHaveLength(1)
+    expect(asked).toEqual([])
+    const late = makePool(async (hashes) => hashes.flatMap((hash) => a.pool.whole(hash) ?? []))
+    const { gossip } = (await second) as Awaited<NonNullable<typeof first>>
+    expect((await late.pool.take(gossip, openProposal(gossip, networkId), []))?.inputs).toHaveLength(1)
+    a.pool.sendPartsAgain()
+    expect(a.pool.create({ ...(await draftWith(a.pool, [part])), seq: 7 }).gossip.parts).toHaveLength(3)
+  })
+
+  it('fetch batches that are too large for gossip', async () => {
+    const { own, taken } = await takeFrom((pool) =>
+      draftWith(pool, [signInputs(observer, user, ['x'.repeat(300_000)])])
+    )
+    expect(own.gossip.parts).toHaveLength(2)
+    expect(taken?.inputs[0]?.content.length).toBe(300_000)
+  })
+
+  it('are left out when a batch is forged, for other ledgers, or missing, or when it is all too much', async () => {
+    const part = signInputs(observer, user, ['x'.repeat(100)])
+    const forged = Buffer.from(part)
+    forged[forged.length - 1] = (forged.at(-1) as number) ^ 1
+    const stranger = new TestUser(makeSigner().publicKey)
+    const withoutProof = signBatch(observer, { users: [stranger.entry] })
+    const fake = (bytes: Uint8Array) => ({ hash: partHashOf(bytes), part: bytes, users: [], inputs: [] })
+    for (const bytes of [forged, withoutProof, Buffer.from('no batch')]) {
+      const { taken } = await takeFrom(async () => ({
+        ...draft,
+        selection: { users: [], inputs: [], forwards: [{ ...fake(bytes), observer: '', untilSeq: 20, bytes: 0 }] }
+      }))
+      expect(taken).toBeNull()
+    }
+    const at = async (seq: number) => (await takeFrom(async (pool) => draftWith(pool, [part], { seq }))).taken
+    expect(await at(20)).not.toBeNull()
+    expect(await at(21)).toBeNull()
+    const early = signInputs(observer, user, ['x'], 5 + LIMITS.forwardLedgers)
+    expect((await takeFrom(async (pool) => draftWith(pool, [early]))).taken).toBeNull()
+    expect((await takeFrom(async (pool) => draftWith(pool, [part]), 100)).taken).not.toBeNull()
+    expect((await takeFrom(async (pool) => draftWith(pool, [part]), 99)).taken).toBeNull()
+    const both = (pool: ProposalPool, key: string) => draftWith(pool, [part], draftWithUser(key, Buffer.from('y')))
+    expect((await takeFrom(both, 101)).taken).not.toBeNull()
+    expect((await takeFrom(both, 100)).taken).toBeNull()
+    const a = makePool()
+    const own = a.pool.create(await draftWith(a.pool, [part]))
+    const bare = { ...own.gossip, parts: own.gossip.parts.slice(0, 2) }
+    expect(await makePool().pool.take(bare, openProposal(bare, networkId), [])).toBeNull()
   })
 })

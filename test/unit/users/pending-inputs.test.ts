@@ -222,4 +222,31 @@ describe('pending inputs', () => {
     expect(pool.bytes).toBe(55)
     expect(pool.usersWithPending().map(({ key }) => key)).toEqual([USERS[0]])
   })
+
+  it('hold back what goes by another road, and whatever comes after it of the same user', () => {
+    const pool = new PendingInputs()
+    const ids = [0, 1].map((ordinal) => {
+      const verdict = pool.add(sourceOf(0, 0, ordinal), bytes(1, ordinal))
+      return verdict.taken ? verdict.id : ''
+    })
+    const selected = () =>
+      pool.select(10, [], 10, 1).inputs.map(({ user, ordinal }) => `${USERS.indexOf(user)}/${ordinal}`)
+    expect([pool.hasSelectable, selected()]).toEqual([true, ['0/0', '0/1']])
+    pool.hold([ids[0] as string, 'of nobody'])
+    pool.hold([ids[0] as string])
+    expect([pool.hasSelectable, selected()]).toEqual([false, []])
+    pool.add(sourceOf(1, 0, 0), bytes(1))
+    expect([pool.hasSelectable, selected()]).toEqual([true, ['1/0']])
+    expect(pool.usersWithPending()).toHaveLength(2)
+    pool.release([ids[0] as string, 'of nobody', ids[1] as string])
+    expect(selected()).toEqual(['0/0', '0/1'])
+    pool.hold(ids)
+    pool.confirm([ids[0] as string])
+    expect(selected()).toEqual(['1/0'])
+    pool.confirm([ids[1] as string])
+    expect([pool.size, pool.hasSelectable]).toEqual([1, true])
+    pool.add(sourceOf(0, 0, 2), bytes(1))
+    pool.release(ids)
+    expect(pool.select(10, []).inputs).toHaveLength(2)
+  })
 })
