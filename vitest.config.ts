@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['test/{unit,property,sim}/**/*.test.ts'] } },
+      { test: { name: 'unit', include: ['test/{unit,property,sim,fuzz}/**/*.test.ts'] } },
       {
         // Real nodes want the machine for themselves: one file after another, after the unit tests.
         test: {
