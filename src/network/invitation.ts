@@ -4,6 +4,7 @@
  */
 import './shim.js'
 import { circuitRelayTransport } from '@libp2p/circuit-relay-v2'
+import { identify } from '@libp2p/identify'
 import type { Connection, Stream } from '@libp2p/interface'
 import { noise } from '@libp2p/noise'
 import { tcp } from '@libp2p/tcp'
@@ -99,6 +100,7 @@ export async function askForInvitation(
     streamMuxers: [calmYamux()],
     connectionGater: { denyDialMultiaddr: () => false },
     connectionMonitor: { enabled: false },
+    services: { identify: identify() },
     connectionManager: { dialTimeout: timeoutMs, addressDialTimeout: timeoutMs, reconnectRetries: 0 }
   })
   const deadline = new Deadline(timeoutMs, signal, true)

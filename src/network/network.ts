@@ -49,6 +49,8 @@ const MAINTENANCE_INTERVAL_MS = 1000
 const DEFAULT_RELAYS = 3
 const DEFAULT_BAN_MS = 24 * 3600 * 1000
 const MAX_REASON = 200
+/** After the start, peers are asked for missing members every second. */
+const EAGER_MS = 15_000
 /** Peers that are asked at one time while members are missing. */
 const ASKED_WHILE_MISSING = 3
 
@@ -96,6 +98,8 @@ export class Network {
   /** Some connected peer cannot reach another connected peer. */
   #hasCuts = false
   #node: HotPocketLibp2p | null = null
+  readonly #startedMs = performance.now()
+  #askedMs = 0
   #endWaiting: () => void = () => {}
   #timers: NodeJS.Timeout[] = []
   #background = new Set<Promise<unknown>>()
@@ -386,7 +390,6 @@ export class Network {
     const { log, peers, relays = [] } = this.#options
     this.#every(MAINTENANCE_INTERVAL_MS, () => this.#maintain())
     this.#every(this.limits.pingIntervalMs, () => this.#upkeep.pingAll())
-    this.#every(this.limits.missingPeersIntervalMs, () => this.#askWhileMissing())
     this.#every(this.limits.peersExchangeIntervalMs, () => {
       this.#exchanges.askAllForPeers()
       this.#dialer.wakeAll()
@@ -832,6 +835,7 @@ export class Network {
     this.#relays.check()
     this.#upgrades.check()
     if (this.#wantsPortMapping()) this.#portMapper.check()
+    this.#askWhileMissing()
     // Members that joined the UNL since, and whoever has no dial pending.
     for (const key of this.#validators()) this.#dialer.wake(key)
   }
@@ -839,10 +843,15 @@ export class Network {
   #wantsPortMapping(): boolean {
     const { upnp = 'off', announce = [], listen } = this.#options
     if (upnp === 'off') return false
+    if (this.#portMapper.mappings.length > 0) return true
     return upnp === 'on' || (announce.length === 0 && !listen.host.startsWith('127.') && this.#reachability.needsRelays)
   }
 
   #askWhileMissing(): void {
+    const nowMs = performance.now()
+    const intervalMs = nowMs - this.#startedMs < EAGER_MS ? MAINTENANCE_INTERVAL_MS : this.limits.missingPeersIntervalMs
+    if (nowMs - this.#askedMs < intervalMs * 0.9) return
+    this.#askedMs = nowMs
     const connected = this.connected()
     if (this.#validators().every((key) => key === this.publicKey || connected.includes(key))) return
     const asked = connected.sort(() => Math.random() - 0.5).slice(0, ASKED_WHILE_MISSING)

@@ -1,17 +1,19 @@
-/** Asks the router to forward the ports for peers: UPnP, and NAT-PMP of the default gateway. */
-import { readFile } from 'node:fs/promises'
+/** Asks the router to forward the ports for peers: by NAT-PMP of the default gateway, else by UPnP. */
 import { networkInterfaces } from 'node:os'
-import { type Gateway, type PortMapping, pmpNat, upnpNat } from '@achingbrain/nat-port-mapper'
+import { type Gateway, upnpNat } from '@achingbrain/nat-port-mapper'
 import type { Logger } from 'pino'
 import { isPublicIp } from './ip.js'
+import { NatPmp, readDefaultGateway } from './nat-pmp.js'
 import type { PortMappingInfo } from './types.js'
 
 const SEARCH_TIMEOUT_MS = 10_000
 const MAP_TIMEOUT_MS = 10_000
-const LEASE_MS = 3600_000
+const LEASE_S = 3600
 /** Between two searches, while there is no mapping. */
-const RETRY_MS = 600_000
+const RETRY_MS = 300_000
 const STOP_TIMEOUT_MS = 3000
+
+type Suffix = '' | '/ws'
 
 export interface PortMapperHost {
   log: Logger
@@ -19,20 +21,29 @@ export interface PortMapperHost {
   /** IP address that is listened on; 0.0.0.0 or :: for all. */
   host: string
   /** Ports with what is spoken on them. */
-  ports(): { port: number; suffix: '' | '/ws' }[]
+  ports(): { port: number; suffix: Suffix }[]
   onChange(): void
-  /** Other than the default gateway, for tests. */
-  gateway?: string
+  /** The router, where it is not the default gateway or not on the port of NAT-PMP. */
+  pmp?: { gateway: string; port: number }
+}
+
+/** A router that forwards ports. */
+interface Router {
+  protocol: 'nat-pmp' | 'upnp'
+  externalIp(signal: AbortSignal): Promise<string>
+  map(port: number, signal: AbortSignal): Promise<{ externalPort: number; lifetimeS: number }>
+  /** Takes back what was mapped. */
+  stop(ports: number[], signal: AbortSignal): Promise<void>
 }
 
 interface Mapped extends PortMappingInfo {
-  suffix: '' | '/ws'
+  suffix: Suffix
 }
 
 export class PortMapper {
   readonly #host: PortMapperHost
   readonly #stopping = new AbortController()
-  #gateways: Gateway[] = []
+  #router: Router | null = null
   #mappings: Mapped[] = []
   #error: string | null = null
   #work: Promise<void> | null = null
@@ -54,17 +65,13 @@ export class PortMapper {
   addresses(): string[] {
     return this.#mappings
       .filter(({ externalHost }) => isPublicIp(externalHost))
-      .map(({ externalHost, externalPort, suffix }) => {
-        return `/ip${externalHost.includes(':') ? 6 : 4}/${externalHost}/tcp/${externalPort}${suffix}`
-      })
+      .map(({ externalHost, externalPort, suffix }) => `/ip4/${externalHost}/tcp/${externalPort}${suffix}`)
   }
 
-  /** Looks for a router when it is time; called every second while mappings are wanted. */
+  /** Looks for a router, or renews what it forwards, when it is time; called every second while that is wanted. */
   check(): void {
-    const isDue = performance.now() >= this.#nextMs && this.#mappings.length === 0
-    if (this.#work !== null || !isDue || this.#stopping.signal.aborted) return
-    this.#nextMs = performance.now() + RETRY_MS
-    this.#work = this.#map().finally(() => {
+    if (this.#work !== null || performance.now() < this.#nextMs || this.#stopping.signal.aborted) return
+    this.#work = this.#renew().finally(() => {
       this.#work = null
     })
   }
@@ -73,72 +80,101 @@ export class PortMapper {
   async stop(): Promise<void> {
     this.#stopping.abort(new Error('the node stops'))
     await this.#work
-    const signal = AbortSignal.timeout(STOP_TIMEOUT_MS)
-    await Promise.allSettled(this.#gateways.map((gateway) => gateway.stop({ signal })))
-    this.#gateways = []
+    const ports = this.#mappings.map(({ internalPort }) => internalPort)
     this.#mappings = []
+    await this.#router?.stop(ports, AbortSignal.timeout(STOP_TIMEOUT_MS)).catch(() => {})
+    this.#router = null
   }
 
-  async #map(): Promise<void> {
-    const internalHost = this.#internalHost()
-    if (internalHost === null) {
-      this.#error = 'this machine has no private IPv4 address that a router could forward to'
-      return
-    }
+  async #renew(): Promise<void> {
+    const before = JSON.stringify(this.#mappings)
     const errors: string[] = []
-    for (const [protocol, find] of [
-      ['nat-pmp', () => this.#findPmp()],
-      ['upnp', () => this.#findUpnp()]
-    ] as const) {
-      if (this.#stopping.signal.aborted) return
+    let mapped: Mapped[] = []
+    let lifetimeS = LEASE_S
+    for (const find of this.#router === null
+      ? [() => this.#findPmp(), () => this.#findUpnp()]
+      : [async () => this.#router as Router]) {
       try {
-        const gateway = await find()
-        this.#gateways.push(gateway)
-        for (const { port, suffix } of this.#host.ports()) {
-          const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(MAP_TIMEOUT_MS)])
-          const mapping = await gateway.map(port, internalHost, { protocol: 'TCP', ttl: LEASE_MS, signal })
-          this.#mappings.push(await this.#describe(protocol, gateway, mapping, suffix, signal))
-        }
-        this.#error = null
-        this.#host.log.info({ protocol, mappings: this.mappings }, 'the router forwards the ports for peers')
-        this.#host.onChange()
-        return
+        const router = await find()
+        this.#router = router
+        ;({ mapped, lifetimeS } = await this.#mapAll(router))
+        break
       } catch (error) {
-        errors.push(`${protocol}: ${error instanceof Error ? error.message : String(error)}`)
+        this.#router = null
+        errors.push(error instanceof Error ? error.message : String(error))
       }
     }
-    this.#error = `no router forwards the ports (${errors.join('; ')})`.slice(0, 300)
-    this.#host.log.debug(this.#error)
+    if (this.#stopping.signal.aborted) return
+    this.#nextMs = performance.now() + (mapped.length > 0 ? (lifetimeS * 1000) / 2 : RETRY_MS)
+    this.#error = errors.length === 0 || mapped.length > 0 ? null : errors.join('; ').slice(0, 300)
+    this.#mappings = mapped
+    if (JSON.stringify(mapped) === before) return
+    if (mapped.length > 0) this.#host.log.info({ mappings: this.mappings }, 'the router forwards the ports for peers')
+    else this.#host.log.info('the router no longer forwards the ports for peers')
+    this.#host.onChange()
   }
 
-  async #describe(
-    protocol: 'upnp' | 'nat-pmp',
-    gateway: Gateway,
-    { externalHost, externalPort, internalPort }: PortMapping,
-    suffix: '' | '/ws',
-    signal: AbortSignal
-  ): Promise<Mapped> {
-    const host = isPublicIp(externalHost) ? externalHost : await gateway.externalIp({ signal })
-    return { protocol, externalHost: host, externalPort, internalPort, suffix }
-  }
-
-  async #findUpnp(): Promise<Gateway> {
-    const client = upnpNat({ description: this.#host.description, ttl: LEASE_MS })
-    const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(SEARCH_TIMEOUT_MS)])
-    for await (const gateway of client.findGateways({ signal })) {
-      if (gateway.family === 'IPv4') return gateway
+  async #mapAll(router: Router): Promise<{ mapped: Mapped[]; lifetimeS: number }> {
+    const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(MAP_TIMEOUT_MS)])
+    const externalHost = await router.externalIp(signal)
+    const mapped: Mapped[] = []
+    let lifetimeS = LEASE_S
+    for (const { port, suffix } of this.#host.ports()) {
+      const result = await router.map(port, signal)
+      lifetimeS = Math.min(lifetimeS, Math.max(60, result.lifetimeS))
+      mapped.push({
+        protocol: router.protocol,
+        externalHost,
+        externalPort: result.externalPort,
+        internalPort: port,
+        suffix
+      })
     }
-    throw new Error('no router answers')
+    return { mapped, lifetimeS }
   }
 
-  async #findPmp(): Promise<Gateway> {
-    const address = this.#host.gateway ?? (await readDefaultGateway())
-    if (address === null) throw new Error('the address of the router is not known')
-    const gateway = pmpNat(address, { description: this.#host.description, ttl: LEASE_MS })
-    await gateway.externalIp({
-      signal: AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(SEARCH_TIMEOUT_MS / 2)])
+  async #findPmp(): Promise<Router> {
+    const gateway = this.#host.pmp?.gateway ?? (await readDefaultGateway())
+    if (gateway === null) throw new Error('NAT-PMP: the address of the router is not known')
+    const pmp = new NatPmp(gateway, this.#host.pmp?.port)
+    await pmp.externalIp(this.#stopping.signal).catch((error: Error) => {
+      throw new Error(`NAT-PMP: ${error.message}`)
     })
-    return gateway
+    return {
+      protocol: 'nat-pmp',
+      externalIp: (signal) => pmp.externalIp(signal),
+      map: (port, signal) => pmp.map(port, LEASE_S, signal),
+      stop: async (ports, signal) => {
+        for (const port of ports) await pmp.map(port, 0, signal)
+      }
+    }
+  }
+
+  async #findUpnp(): Promise<Router> {
+    const internalHost = this.#internalHost()
+    if (internalHost === null) throw new Error('UPnP: this machine has no private IPv4 address')
+    const gateway = await this.#searchUpnp()
+    return {
+      protocol: 'upnp',
+      externalIp: (signal) => gateway.externalIp({ signal }),
+      map: async (port, signal) => {
+        const options = { protocol: 'TCP', ttl: LEASE_S * 1000, autoRefresh: false, signal } as const
+        const { externalPort } = await gateway.map(port, internalHost, options)
+        return { externalPort, lifetimeS: LEASE_S }
+      },
+      stop: async (_ports, signal) => await gateway.stop({ signal })
+    }
+  }
+
+  async #searchUpnp(): Promise<Gateway> {
+    const client = upnpNat({ description: this.#host.description, ttl: LEASE_S * 1000, autoRefresh: false })
+    const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(SEARCH_TIMEOUT_MS)])
+    try {
+      for await (const gateway of client.findGateways({ signal })) if (gateway.family === 'IPv4') return gateway
+    } catch (error) {
+      if (!signal.aborted) throw new Error(`UPnP: ${(error as Error).message}`)
+    }
+    throw new Error('UPnP: no router answers')
   }
 
   #internalHost(): string | null {
@@ -148,18 +184,4 @@ export class PortMapper {
     const found = all.find(({ family, internal, address }) => family === 'IPv4' && !internal && !isPublicIp(address))
     return found?.address ?? null
   }
-}
-
-/** Of the Linux routing table; null elsewhere or without one. */
-async function readDefaultGateway(): Promise<string | null> {
-  try {
-    for (const line of (await readFile('/proc/net/route', 'utf8')).split('\n').slice(1)) {
-      const [, destination, gateway] = line.split('\t')
-      if (destination !== '00000000' || gateway === undefined || gateway === '00000000') continue
-      return [6, 4, 2, 0].map((offset) => Number.parseInt(gateway.slice(offset, offset + 2), 16)).join('.')
-    }
-  } catch {
-    // Not Linux.
-  }
-  return null
 }
