@@ -11,7 +11,7 @@ const DELAYS_OF_A_LEDGER = 3
 /** The first proposal to those who have no input, two ledgers, the second with the outputs of the first. */
 const DELAYS_OF_AN_ANSWER = 1 + 2 * DELAYS_OF_A_LEDGER
 const SLACK = 1.5
-const ANSWERS = 15
+const ANSWERS = 10
 
 describeLab('a wide network', () => {
   it(`closes ledgers within ${SLACK} times the message delays that consensus needs`, async () => {
@@ -35,8 +35,8 @@ describeLab('a wide network', () => {
       answersMs.push(performance.now() - startMs)
     }
     // Users at all nodes: one ledger after another.
-    const { fromSeq } = await talkAtAll(network, NAMES, 30)
-    const ledgers = await measureLedgers(network, fromSeq + 1, fromSeq + 30)
+    const { fromSeq } = await talkAtAll(network, NAMES, 25)
+    const ledgers = await measureLedgers(network, fromSeq + 1, fromSeq + 25)
     const answers = spreadOf(answersMs)
     const directness = await measureDirectness(network)
     console.log(formatFigures(`${DELAY_MS} ms each way`, { firstLedgerMs, directness, ledgers, answers }))

@@ -1,9 +1,14 @@
 import { expect, it } from 'vitest'
 import { formatFigures, isRelayed, measureDirectness, measureLedgers, spreadOf } from '../../scripts/nat-lab/figures.js'
 import type { LabNetwork, NodePlan } from '../../scripts/nat-lab/network.js'
-import { talkAtAll } from '../../scripts/nat-lab/talk.js'
+import { findPortMappingObstacle } from '../../scripts/nat-lab/system.js'
+import { type Talk, talkAtAll } from '../../scripts/nat-lab/talk.js'
 import { checkOneChain, inputsOf } from '../helpers/chain.js'
+import { PATIENCE_MS } from '../helpers/wait.js'
 import { createNetwork, describeLab } from './setup.js'
+
+const mapperObstacle = findPortMappingObstacle()
+if (mapperObstacle !== null) console.warn(`one test skipped: ${mapperObstacle}`)
 
 const CONFIG = { roundtime: 500 }
 /** Every node is told of the first one alone. */
@@ -110,6 +115,36 @@ describeLab('nodes behind NAT', () => {
     console.log(formatFigures('other addresses', figures))
     await expectOneChain(network, inputs + after.answersMs.length)
   })
+
+  it.skipIf(mapperObstacle !== null)(
+    'a router that maps ports makes all connections direct, while users talk',
+    async () => {
+      const { network, firstLedgerMs } = await startNetwork([
+        { name: 'relay' },
+        { name: 'mapped', nat: 'cone', home: { portMapping: true } },
+        { name: 'symmetric', nat: 'symmetric' }
+      ])
+      const names = network.nodes.map(({ name }) => name)
+      const startMs = performance.now()
+      let directAfterMs: number | null = null
+      const talks: Talk[] = []
+      while (directAfterMs === null) {
+        talks.push(await talkAtAll(network, names, 5))
+        const { direct, pairs } = await measureDirectness(network)
+        if (direct === pairs) directAfterMs = performance.now() - startMs
+        else if (performance.now() - startMs > PATIENCE_MS) throw new Error(`not direct\n${await network.describe()}`)
+      }
+      const after = await talkAtAll(network, names, 20)
+      const figures = {
+        firstLedgerMs,
+        directness: await measureDirectness(network),
+        ledgers: await measureLedgers(network, after.fromSeq, await network.newestSeq()),
+        answers: spreadOf(after.answersMs)
+      }
+      console.log(formatFigures(`ports mapped, all direct after ${Math.round(directAfterMs)} ms`, figures))
+      await expectOneChain(network, [...talks, after].flatMap(({ answersMs }) => answersMs).length)
+    }
+  )
 
   it('a node joins from behind a NAT with the address of the relay alone', async () => {
     const nodes: NodePlan[] = [...NODES, { name: 'newcomer', nat: 'symmetric', role: 'observer' }]
