@@ -130,6 +130,12 @@ export class Executor {
     else this.#isPlaced = true
   }
 
+  /** Begins once another ledger is closed, with a state from others: there is none here that could be built on. */
+  wait(): void {
+    this.#isPlaced = true
+    if (this.#newest > 0) this.resume(this.#newest, this.#newest)
+  }
+
   /** Begins with ledger `seq`, before whose execution the committed state stood, and goes on to `newest`. */
   resume(seq: number, newest: number): void {
     this.#isPlaced = true

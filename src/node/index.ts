@@ -1,7 +1,7 @@
 /** The node itself: the only place that knows all the parts. */
 
 import { pino } from 'pino'
-import type { AdminSource, LedgerRef } from '../admin/index.js'
+import type { AdminSource, LedgerRef, SyncState } from '../admin/index.js'
 import { acquireNodeLock } from '../admin/index.js'
 import { contractPaths } from '../config/index.js'
 import {
@@ -12,14 +12,30 @@ import {
   verifyChain,
   view
 } from '../ledger/index.js'
+import type { SyncProgress } from '../state/index.js'
 import { HotPocketNode, type StartOptions } from './node.js'
 import { listLedgers } from './status.js'
 
 export { NodeError } from './errors.js'
+export { type Joined, type JoinOptions, prepareJoin } from './join/prepare.js'
 export type { StartOptions } from './node.js'
+
+/** How far a node has come in following its network. */
+export interface NodeProgress {
+  /** The last ledger here, and the newest that a peer says is closed. */
+  seq: number
+  target: number
+  /** Ledgers that are closed and not executed. */
+  backlog: number
+  sync: SyncState
+  /** The copying of the state; null when none goes on. */
+  copy: SyncProgress | null
+}
 
 export interface RunningNode {
   admin: AdminSource
+  /** How far it has come in following its network. */
+  progress(): NodeProgress
   stop(): Promise<void>
   /** Resolves when the node stops by itself; with the error when it had to. */
   stopped: Promise<Error | null>
@@ -29,7 +45,13 @@ export interface RunningNode {
 export async function startNode(options: StartOptions): Promise<RunningNode> {
   const node = new HotPocketNode(options)
   const admin = await node.start()
-  return { admin, stop: () => node.stop(), stopped: node.stopped }
+  const progress = (): NodeProgress => {
+    const { seq } = node.ledgers.tip()
+    const { backlog } = node.executor
+    const { sync } = admin.status()
+    return { seq, target: Math.max(seq, node.catchUp.target), backlog, sync, copy: node.stateCopy }
+  }
+  return { admin, progress, stop: () => node.stop(), stopped: node.stopped }
 }
 
 /** The ledgers of a contract directory whose node does not run. */

@@ -269,14 +269,15 @@ export class HotPocketNode {
   /** The last ledger, with what the ones before it make known. */
   async #readTip(): Promise<LedgerTip> {
     const { seq } = this.ledgers.tip()
-    const stored = await this.ledgers.get(seq)
-    if (stored === null) throw new NodeError(`ledger ${seq}, the last one, is not in the ledger store`)
+    // A store that begins with a base has no more than the header of it, and needs no more to go on.
+    const { header, hash } = await this.#tipLink()
+    const last = (await this.ledgers.get(seq))?.ledger ?? { header, hash, users: [], inputs: [], config: null }
     const before: Ledger[] = []
     for (let old = Math.max(this.ledgers.first(), seq - LIMITS.forwardLedgers); old < seq; old++) {
       const kept = await this.ledgers.get(old)
       if (kept !== null) before.push(kept.ledger)
     }
-    return tipOf(stored.ledger, before)
+    return tipOf(last, before)
   }
 
   /** A config that a kept ledger has agreed on. */

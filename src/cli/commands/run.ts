@@ -56,7 +56,14 @@ async function waitForEnd(node: RunningNode, signal: Promise<string>, fault: Pro
   return failure
 }
 
-async function runRun(dir: string, options: { loglevel?: NodeConfig['logLevel'] }): Promise<void> {
+export interface RunOptions {
+  loglevel?: NodeConfig['logLevel'] | undefined
+  /** Called once the node is up. */
+  onStarted?: (node: RunningNode) => void
+}
+
+/** Runs a node until a signal ends it. Rejects when it cannot start or go on. */
+export async function runNode(dir: string, options: RunOptions): Promise<void> {
   const config = await prepare(dir)
   const log = createLogger(options.loglevel ?? config.logLevel)
   const signal = waitForStop(log)
@@ -65,6 +72,7 @@ async function runRun(dir: string, options: { loglevel?: NodeConfig['logLevel'] 
   const { startNode } = await loadNode()
   const starting = startNode({ dir: config.dir, config, log })
   const node = await Promise.race([starting, fault.then((error) => Promise.reject(new CliError(error.message)))])
+  options.onStarted?.(node)
   const failure = await waitForEnd(node, signal, fault)
   if (failure !== null) throw new CliError(failure.message)
   log.info('stopped')
@@ -76,5 +84,5 @@ export function addRunCommand(program: Command): void {
     .description('Run the node of a contract directory in the foreground; SIGINT or SIGTERM stops it, twice at once.')
     .addOption(new Option('--loglevel <level>', 'what to log instead of the configured level').choices(LOG_LEVELS))
     .addHelpText('after', '\nExample:\n  hp-p2p run ./node1')
-    .action(runRun)
+    .action((dir: string, options: { loglevel?: NodeConfig['logLevel'] }) => runNode(dir, options))
 }
