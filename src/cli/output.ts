@@ -94,3 +94,15 @@ export function formatSeconds(seconds: number): string {
 export function formatMs(ms: number | null): string {
   return ms === null ? '-' : `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`
 }
+
+/** 12 B, 3.4 kB, 5.6 MB. */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB']
+  let value = bytes
+  let unit = 0
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000
+    unit += 1
+  }
+  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`
+}

@@ -3,11 +3,16 @@ import { AdminError } from '../admin/index.js'
 import { ConfigError } from '../config/index.js'
 import { VERSION } from '../version.js'
 import { addClientCommand } from './commands/client.js'
+import { addConfigCommands } from './commands/config.js'
 import { addDevnetCommand } from './commands/devnet.js'
 import { addDirectoryCommands } from './commands/directory.js'
+import { addDoctorCommand } from './commands/doctor.js'
+import { addJoinCommand } from './commands/join.js'
 import { addLedgerCommands } from './commands/ledger.js'
+import { addPeersCommands } from './commands/peers.js'
 import { addRunCommand } from './commands/run.js'
 import { addShowCommands } from './commands/show.js'
+import { addUnlCommands } from './commands/unl.js'
 import { CliError, EXIT } from './errors.js'
 import { printable } from './output.js'
 
@@ -26,7 +31,12 @@ export function createProgram(): Command {
     )
   addDirectoryCommands(program)
   addRunCommand(program)
+  addJoinCommand(program)
   addShowCommands(program)
+  addPeersCommands(program)
+  addUnlCommands(program)
+  addConfigCommands(program)
+  addDoctorCommand(program)
   addLedgerCommands(program)
   addClientCommand(program)
   addDevnetCommand(program)
