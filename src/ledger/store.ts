@@ -158,6 +158,14 @@ export class LedgerStore extends LedgerReader {
     this.#pruneLater()
   }
 
+  /** Returns once all that was written before is on disk. */
+  async sync(): Promise<void> {
+    await this.#exclusive(async () => {
+      const { header, hash } = this.started().tip
+      await this.db.write([{ type: 'put', key: KEYS.tip, value: encodeSeq(header.seq, hash) }], { sync: true })
+    })
+  }
+
   /** Outputs of the execution of `seq`, replacing earlier ones; kept as long as the ledger. */
   async putOutputs(seq: number, outputs: UserOutput[], options: WriteOptions = { sync: false }): Promise<void> {
     await this.#exclusive(async () => {
