@@ -7,6 +7,8 @@ let knownPageBytes = 0
 
 export interface ProcessUsage {
   pid: number
+  /** Of its program, at most 15 bytes; a process can change its own. */
+  name: string
   parent: number
   group: number
   /** One letter of proc(5); Z is a zombie. */
@@ -26,10 +28,12 @@ export function readUsage(pid: number): ProcessUsage | null {
   const stat = readProc(`/proc/${pid}/stat`)
   if (stat === null) return null
   // The name is in brackets and may hold anything, brackets too; fields are counted from behind it (proc(5)).
+  const name = stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')'))
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   const field = (number: number) => Number(fields[number - 3])
   return {
     pid,
+    name,
     state: fields[0] ?? '?',
     parent: field(4),
     group: field(5),

@@ -1,4 +1,4 @@
-import { readlinkSync, statfsSync } from 'node:fs'
+import { statfsSync } from 'node:fs'
 import { setTimeout as delay, setImmediate as immediate } from 'node:timers/promises'
 import type { Libc } from '../libc.js'
 import { GONE_WAIT_MS, type Processes, type ProcessTotals, sendKill } from '../process/process-group.js'
@@ -7,12 +7,13 @@ import type { SandboxLaunch } from './launch.js'
 
 const QUICK_LOOKS = 20
 const TMP_BYTES_PER_FILE = 4096
+/** Its name as a process. */
+const BWRAP = 'bwrap'
 
 /** The processes of one execution in a sandbox. Whatever they do, they are descendants of the first, and die with it. */
 export class SandboxProcesses implements Processes {
   /** bwrap, outside. */
   readonly leader: number
-  readonly #bwrap: string
   readonly #firstPid: () => number | null
   readonly #libc: Libc | null
   /** The first process inside, and when it started: so that a reused pid is not mistaken for it. */
@@ -21,7 +22,6 @@ export class SandboxProcesses implements Processes {
 
   constructor(leader: number, launch: SandboxLaunch, libc: Libc | null) {
     this.leader = leader
-    this.#bwrap = launch.command.file
     this.#firstPid = () => launch.firstPid()
     this.#libc = libc
   }
@@ -80,17 +80,9 @@ export class SandboxProcesses implements Processes {
     if (usage === null || usage.state === 'Z' || usage.state === 'X') return null
     if (this.#first === null) {
       // A quick contract is over before the first look: then the outer bwrap, its parent, is gone already.
-      if (usage.parent !== this.leader && programOf(usage.pid) !== this.#bwrap) return null
+      if (usage.parent !== this.leader && usage.name !== BWRAP) return null
       this.#first = { pid: usage.pid, startTicks: usage.startTicks }
     }
     return this.#first.startTicks === usage.startTicks ? usage.pid : null
-  }
-}
-
-function programOf(pid: number): string | null {
-  try {
-    return readlinkSync(`/proc/${pid}/exe`)
-  } catch {
-    return null
   }
 }

@@ -11,6 +11,7 @@ import { closeQuietly, readWhole, type TempFiles } from '../temp-files.js'
 import { type BwrapFacts, findBwrap } from './bwrap.js'
 import { SandboxLaunch } from './launch.js'
 import { buildLayout, findLayoutProblem } from './layout.js'
+import { SandboxProcesses } from './processes.js'
 import { programPaths } from './programs.js'
 import { buildSyscallFilter } from './seccomp.js'
 import { systemArguments } from './system-paths.js'
@@ -152,8 +153,7 @@ export class Sandbox {
     } finally {
       await exit
       clearTimeout(timer)
-      const first = launch.firstPid()
-      if (first !== null) this.#config.libc?.wait(first)
+      await new SandboxProcesses(pid, launch, this.#config.libc).clear()
     }
     return !isLate
   }
