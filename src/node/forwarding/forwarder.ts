@@ -229,7 +229,9 @@ export class Forwarder {
       log,
       validators: () => this.#choice.ordered(),
       send,
-      onTaken: (validator) => this.#choice.noteTaken(validator),
+      onTaken: (validator) => {
+        if (this.#choice.noteTaken(validator)) log.info({ validator }, 'a validator takes what users of this node send')
+      },
       onSilent: (validator) => this.#choice.noteSilent(validator)
     })
     return { batch, missing: new Set(inputs.map(({ id }) => id)), delivery }

@@ -26,12 +26,14 @@ export class ValidatorChoice {
     return [...this.#validators()].sort((a, b) => rank(a) - rank(b))
   }
 
-  noteTaken(key: PublicKey): void {
+  /** @returns true when it is another one than before that comes first now */
+  noteTaken(key: PublicKey): boolean {
     this.#silent.delete(key)
     const nowMs = this.#now()
-    if (this.#favourite === null || this.#favourite.untilMs <= nowMs) {
-      this.#favourite = { key, untilMs: nowMs + FAVOURITE_MS }
-    }
+    const last = this.#favourite
+    if (last !== null && last.untilMs > nowMs) return false
+    this.#favourite = { key, untilMs: nowMs + FAVOURITE_MS }
+    return last?.key !== key
   }
 
   noteSilent(key: PublicKey): void {

@@ -1,0 +1,77 @@
+import { describe, expect, it } from 'vitest'
+import { checkOneChain, inputsOf } from '../helpers/chain.js'
+import { Cluster } from '../helpers/cluster.js'
+import type { NodeProcess } from '../helpers/node-process.js'
+import type { User } from '../helpers/user.js'
+
+const USERS = 4
+const INPUTS_EACH = 50
+
+/** Time from an input to its output, ms: the median of `count`. */
+async function measure(user: User, count: number): Promise<number> {
+  const times: number[] = []
+  for (let index = 0; index < count; index++) {
+    const startMs = performance.now()
+    await user.ask(`measure ${index}\n`)
+    times.push(performance.now() - startMs)
+  }
+  return times.sort((a, b) => a - b)[Math.floor(count / 2)] as number
+}
+
+/** The validator that takes what users of `observer` send. */
+function findCarrier(cluster: Cluster, observer: NodeProcess): NodeProcess | undefined {
+  const { validator } = observer.log().findLast((entry) => 'validator' in entry && entry.part === 'forwarding') ?? {}
+  return cluster.nodes.find(({ publicKey }) => publicKey === validator)
+}
+
+describe('users of an observer', () => {
+  it('send inputs, get outputs, and stand in the list of users', async () => {
+    const cluster = await Cluster.start({ nodes: 4, observers: 1, contract: 'echo', config: { roundtime: 500 } })
+    const near = await cluster.connect(0)
+    const [far, idle] = [await cluster.connect(4), await cluster.connect(4)]
+    expect(await far.ask('from far\n')).toBe('FROM FAR\n')
+    expect(await near.ask('from near\n')).toBe('FROM NEAR\n')
+    const [direct, forwarded] = [await measure(near, 30), await measure(far, 30)]
+    console.log(`input to output: ${direct.toFixed(1)} ms at a validator, ${forwarded.toFixed(1)} ms at an observer`)
+    await cluster.waitUntilSettled()
+    await cluster.stopAll()
+    const chain = await checkOneChain(cluster.nodes)
+    expect(chain.ledgers.some(({ users }) => users.join() === [near.key, far.key, idle.key].sort().join())).toBe(true)
+    // An idle ledger lists the users of the observer all the same.
+    const everybody = chain.ledgers.filter(({ inputs, users }) => inputs.length === 0 && users.includes(idle.key))
+    expect(everybody.length).toBeGreaterThan(0)
+  })
+
+  it('get each input into one ledger, also when the validator that has taken them is killed', async () => {
+    const cluster = await Cluster.start({ nodes: 4, observers: 1, contract: 'echo', config: { roundtime: 500 } })
+    const observer = cluster.node(4)
+    const users = await Promise.all(Array.from({ length: USERS }, () => cluster.connect(4)))
+    for (const user of users) await user.ask('first\n')
+    const carrier = findCarrier(cluster, observer)
+    if (carrier === undefined) throw new Error('no validator has taken anything')
+    const texts = users.map((_, user) => Array.from({ length: INPUTS_EACH }, (_, index) => `u${user} i${index}\n`))
+    const send = (from: number, to: number): void => {
+      for (const [user, of] of texts.entries()) for (const text of of.slice(from, to)) users[user]?.send(text)
+    }
+    send(0, 20)
+    await users[0]?.waitForText('U0 I0\n')
+    send(20, 35)
+    await carrier.kill()
+    send(35, INPUTS_EACH)
+    await Promise.all(users.map((user, index) => user.waitForText(`U${index} I${INPUTS_EACH - 1}\n`)))
+    expect(findCarrier(cluster, observer)).not.toBe(carrier)
+    await carrier.start()
+    await cluster.waitUntilReady()
+    await cluster.waitUntilSettled()
+    expect(users.flatMap(({ notices }) => notices)).toEqual([])
+    await cluster.stopAll()
+    const chain = await checkOneChain(cluster.nodes)
+    // Each once, those of a user in their order, and the outputs are the same.
+    for (const [index, user] of users.entries()) {
+      const mine = inputsOf(chain).filter((input) => input.user === user.key)
+      const expected = ['first\n', ...(texts[index] as string[])].join('')
+      expect(mine.map(({ text }) => text).join('')).toBe(expected)
+      expect(user.text).toBe(expected.toUpperCase())
+    }
+  })
+})
