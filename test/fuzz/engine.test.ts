@@ -29,7 +29,7 @@ function fuzz(planted: Partial<Target>, count = 3000, coverage: Coverage | null 
 
 const kinds = ({ findings }: FuzzResult): string[] => findings.map(({ finding }) => finding.kind)
 
-describe('the fuzzer finds', () => {
+describe('the fuzzer finds', { timeout: 60_000 }, () => {
   it('an error that is not one of ours, and a smaller input that leads to it', async () => {
     const result = await fuzz({
       run: (input) => {
@@ -85,10 +85,10 @@ describe('the fuzzer finds', () => {
     } finally {
       coverage.close()
     }
-  }, 60_000)
+  })
 })
 
-describe('the same seed', () => {
+describe('the same seed', { timeout: 60_000 }, () => {
   it('leads to the same inputs', async () => {
     const trace = async (): Promise<string[]> => {
       const inputs: string[] = []

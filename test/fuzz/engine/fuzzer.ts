@@ -40,7 +40,7 @@ export interface FuzzResult {
 }
 
 /** Executions between two looks at memory and coverage. */
-const BATCH = 50
+const BATCH = 200
 const MAX_FINDINGS = 20
 /** Executions between two turns of the event loop for targets that never wait. */
 /** Outcomes beyond which a new one is no longer interesting: its words hold what the input says. */

@@ -1,13 +1,15 @@
-import { PeerList, Status } from '../../../src/codec/pb/network.js'
+import type { Connection, Stream } from '@libp2p/interface'
+import { Failure, PeerList, Status } from '../../../src/codec/pb/network.js'
 import { checkToldAddresses, isLoopback, parseAddress } from '../../../src/network/addresses.js'
 import { Deadline } from '../../../src/network/deadline.js'
 import { NetworkError, RequestError } from '../../../src/network/errors.js'
 import { Exchanges, type ExchangesHost } from '../../../src/network/exchanges.js'
-import { FrameReader } from '../../../src/network/frames.js'
+import { FRAME_END, FRAME_ERROR, FRAME_MESSAGE, FrameReader } from '../../../src/network/frames.js'
 import { decodeHello, encodeHello, judgeHello } from '../../../src/network/hello.js'
 import { DEFAULT_LIMITS } from '../../../src/network/limits.js'
-import type { RequestHandler } from '../../../src/network/request-response.js'
+import { type RequestHandler, type RequestHost, RequestResponse } from '../../../src/network/request-response.js'
 import type { HelloInfo } from '../../../src/network/types.js'
+import { pushVarint } from '../engine/mutate/bytes.js'
 import { claim, Finding, target } from '../engine/target.js'
 import { NETWORK_ID } from './codec.js'
 import { MemoryStream } from './memory-stream.js'
@@ -82,6 +84,43 @@ function makeExchanges(onTold: ExchangesHost['onTold']) {
     }
   }
   return { exchanges: new Exchanges(host as unknown as ExchangesHost), handlers, state }
+}
+
+function frame(kind: number, body: Uint8Array | string): Uint8Array {
+  const bytes = Buffer.from(body as string)
+  const head: number[] = []
+  pushVarint(head, bytes.length + 1)
+  return Buffer.concat([Uint8Array.from([...head, kind]), bytes])
+}
+
+/** Requests over one stream, with everybody known and welcome. */
+function makeRequestHost() {
+  const state: { stream: MemoryStream | null; reports: number; accept: ((s: Stream, c: Connection) => void) | null } = {
+    stream: null,
+    reports: 0,
+    accept: null
+  }
+  const host = {
+    networkId: NETWORK_ID,
+    limits: {
+      ...DEFAULT_LIMITS,
+      requestsPerSecond: Number.MAX_SAFE_INTEGER,
+      requestsBurst: Number.MAX_SAFE_INTEGER
+    },
+    log: silent,
+    handle: async (_protocol: string, onStream: (stream: Stream, connection: Connection) => void) => {
+      state.accept = onStream
+    },
+    unhandle: async () => {},
+    connectionOf: () => ({ newStream: async () => state.stream }),
+    admit: async () => PEER,
+    isValidator: () => true,
+    report: () => {
+      state.reports += 1
+    },
+    count: () => {}
+  }
+  return { host: host as unknown as RequestHost, state }
 }
 
 /** The frames in `bytes` by the text of network.md: a varint of at most 5 bytes, a kind, a body. */
@@ -245,5 +284,82 @@ export const networkTargets = [
       }
     }),
     0.3
+  ),
+  target(
+    'peer-answer',
+    'an answer in frames gives the messages that it holds, or an error with a code; a bad one is reported',
+    () => {
+      const { host, state } = makeRequestHost()
+      const requests = new RequestResponse(host)
+      return {
+        shape: 'bytes',
+        errors: [],
+        seeds: [
+          Buffer.concat([frame(FRAME_MESSAGE, 'one'), frame(FRAME_MESSAGE, 'two'), frame(FRAME_END, '')]),
+          Buffer.concat([frame(FRAME_MESSAGE, 'x'.repeat(300)), frame(9, 'unknown')]),
+          frame(FRAME_ERROR, Failure.encode({ code: 'refused', message: 'that ledger is pruned' })),
+          frame(FRAME_ERROR, Failure.encode({ code: '__proto__', message: '\x1b[2J' }))
+        ],
+        run: async (input) => {
+          const stream = new MemoryStream()
+          state.stream = stream
+          state.reports = 0
+          stream.feed(input)
+          stream.end()
+          let count = 0
+          try {
+            for await (const message of requests.requestStream(PEER, 'echo', utf8('ask'), { maxResponseBytes: 500 })) {
+              claim(message.length <= 500, 'a message above the limit came through')
+              count += 1
+            }
+            return `${Math.min(count, 3)} messages`
+          } catch (error) {
+            claim(error instanceof RequestError, `the asker gets ${String(error)}`)
+            claim(/^[\x20-\x7e\u2018\u2019]*$/.test(error.message), 'words of the peer that steer a terminal')
+            return `${error.code} ${state.reports}`
+          }
+        },
+        close: () => requests.stop()
+      }
+    },
+    0.1
+  ),
+  target(
+    'peer-request',
+    'a stream of a request reaches the handler with the request that it holds, or is refused and closed',
+    async () => {
+      const { host, state } = makeRequestHost()
+      const requests = new RequestResponse(host)
+      let handled: Uint8Array | null = null
+      await requests.handle('echo', 1, { maxRequestBytes: 100 }, async (request) => {
+        handled = request
+        return request
+      })
+      return {
+        shape: 'bytes',
+        errors: [],
+        seeds: [
+          frame(FRAME_MESSAGE, 'ask'),
+          frame(FRAME_MESSAGE, 'x'.repeat(101)),
+          frame(FRAME_END, ''),
+          Buffer.concat([frame(FRAME_MESSAGE, ''), frame(FRAME_MESSAGE, 'more')])
+        ],
+        run: async (input) => {
+          handled = null
+          const stream = new MemoryStream()
+          const closed = new Promise((resolve) => stream.addEventListener('close', resolve, { once: true }))
+          state.accept?.(stream, {} as Connection)
+          stream.feed(input)
+          stream.end()
+          await closed
+          const [first] = readFrames(input, 100)
+          const expected = first?.kind === FRAME_MESSAGE ? first.size : null
+          claim((handled as Uint8Array | null)?.length === (expected ?? undefined), 'another request was handled')
+          return expected === null ? 'refused' : 'handled'
+        },
+        close: () => requests.stop()
+      }
+    },
+    0.1
   )
 ]
