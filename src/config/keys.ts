@@ -201,7 +201,7 @@ const nodeKeys = {
     fallback: false,
     doc: 'Whether to connect nodes behind two NATs by WebRTC; needs the package `@libp2p/webrtc`.'
   }),
-  stun: stunKey({ max: 16, doc: 'STUN servers, `host:port`, for WebRTC and for telling the kind of NAT.' }),
+  stun: stunKey({ max: 16, doc: 'STUN servers, `host:port`, by which WebRTC learns the addresses outside.' }),
   history: historyKey({ doc: 'Ledgers to keep: `full`, or how many of the newest.' }),
   loglevel: wordKey({ words: LOG_LEVELS, fallback: 'info', doc: 'Least severity of what is logged.' }),
   pubcert: textKey({
