@@ -20,6 +20,12 @@ export interface BenchNetwork {
   sentBytes(index: number): Promise<number>
   /** Bytes on disk under hist/ of the first node. */
   historyBytes(): number
+  /** Proposals that the last ledger of a node is made of. */
+  proposals(index: number): Promise<number>
+  /** kill -9. */
+  kill(index: number): Promise<void>
+  /** Starts a node that was killed. */
+  start(index: number): Promise<void>
   stop(): Promise<void>
 }
 
@@ -54,6 +60,18 @@ export async function startNetwork(count: number, settings: Record<string, unkno
     historyBytes: () => {
       const printed = execFileSync('du', ['-sb', join(network.nodeDirs[0] as string, 'hist')], { encoding: 'utf8' })
       return Number(printed.split('\t')[0])
+    },
+    proposals: async (index) => {
+      const ledger = await adminRequest(network.nodeDirs[index] as string, '/v1/ledgers/latest')
+      return ledger.proposals.length
+    },
+    kill: async (index) => {
+      const node = nodes[index] as NodeProcess
+      node.kill()
+      await node.exited
+    },
+    start: async (index) => {
+      nodes[index] = new NodeProcess(network.nodeDirs[index] as string)
     },
     stop
   }

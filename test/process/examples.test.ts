@@ -1,4 +1,6 @@
 import { createPublicKey, verify } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { checkOneChain } from '../helpers/chain.js'
 import { Cluster } from '../helpers/cluster.js'
@@ -92,5 +94,31 @@ describe('the examples on a network of four', () => {
     const second = JSON.parse(await user.ask('pay 5 to bob\n')) as Document
     expectSigned(second, keys.slice(0, 3))
     expect(user.notices).toEqual([])
+  })
+
+  it('upgrade replaces itself on every node by an agreed input, and a node that joins gets the new version', async () => {
+    const cluster = await Cluster.create({ contract: 'upgrade', observers: 1, config: { roundtime: 1000 } })
+    await Promise.all(cluster.nodes.slice(0, 4).map((node) => node.start()))
+    await cluster.waitUntilReady()
+    const owner = await cluster.connect(0)
+    const stranger = await cluster.connect(1)
+    expect(await owner.ask('own\n')).toBe('ok\n')
+    const program = await readFile(join(cluster.node(0).dir, 'state', 'contract.mjs'), 'utf8')
+    const next = Buffer.from(program.replace("VERSION = 'one'", "VERSION = 'two'")).toString('base64')
+    expect(await stranger.ask(`install ${next}\n`)).toBe('error: only the owner may install\n')
+    const broken = Buffer.from('this is (no program').toString('base64')
+    expect(await owner.ask(`install ${broken}\n`)).toBe('error: that is no JavaScript module\n')
+    expect(await stranger.ask('version\n')).toBe('one\n')
+    expect(await owner.ask(`install ${next}\n`)).toBe('ok: it runs from the next ledger on\n')
+    expect(await stranger.ask('version\n')).toBe('two\n')
+    // Its own copy of the first version gives way to the agreed one.
+    await cluster.node(4).start()
+    await cluster.waitUntilReady()
+    const late = await cluster.connect(4)
+    expect(await late.ask('version\n')).toBe('two\n')
+    await cluster.waitUntilSettled()
+    await cluster.stopAll()
+    const chain = await checkOneChain(cluster.nodes)
+    expect(chain.state.get('contract.mjs')).toContain("VERSION = 'two'")
   })
 })
