@@ -85,6 +85,34 @@ export function changedBytes(node: FileNode, base: FileNode | undefined): number
   return bytes
 }
 
+/** Content that goes through the journal in one commit. */
+const INLINE_BYTES_MAX = 8 * 1024 * 1024
+
+export type FileChange = Extract<Change, { kind: 'file' }>
+
+/** The files that are prepared whole and moved into place, since the journal would become too large with them. */
+export function largeChanges(changes: readonly Change[]): FileChange[] {
+  let inlineBytes = 0
+  return changes.filter((change): change is FileChange => {
+    if (change.kind !== 'file') return false
+    const bytes = changedBytes(change.node, change.base)
+    if (inlineBytes + bytes > INLINE_BYTES_MAX) return true
+    inlineBytes += bytes
+    return false
+  })
+}
+
+/** True when the file has zeros in all blocks that `changedBlocks` leaves out for a new file. */
+export function hasZerosOf(node: FileNode, found: FileNode): boolean {
+  const count = blockCount(node.size)
+  for (let index = 0; index < count && index < blockCount(found.size); index++) {
+    const isFull = blockLength(found.size, index) === BLOCK_BYTES
+    if (blockHash(node, index) === ZERO_BLOCK_HASH && isFull && blockHash(found, index) !== ZERO_BLOCK_HASH)
+      return false
+  }
+  return found.size === node.size
+}
+
 /** Reads block `index` of the file that the change is about; what it returns is used before it is called again. */
 export type BlockReader = (path: string, node: FileNode, index: number) => Promise<Uint8Array> | Uint8Array
 

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { type ChunkWant, isChunk } from './chunks.js'
 import { StateError } from './errors.js'
 
@@ -18,7 +19,9 @@ export interface FetcherOptions {
   fetchChunks: FetchChunks
   /** A source sent something that is not what was asked for: it should not be asked again. */
   onBadSource: (source: string, error: StateError) => void
-  /** Requests at the same time. */
+  /** A source sent chunks that are what was asked for. */
+  onGoodSource?: (source: string) => void
+  /** Requests at the same time, at most. */
   parallel: number
   /** Longest wait for one answer, ms. */
   timeoutMs: number
@@ -27,39 +30,65 @@ export interface FetcherOptions {
   signal: AbortSignal
 }
 
-/** Most chunks and bytes in one request. */
+/**
+ * Most chunks in one request, and bytes: one chunk more may be asked for. With some requests at once that is enough for
+ * any line; more bytes under way only outlive the quick collection of garbage and bring on the slow one.
+ */
 export const REQUEST_CHUNKS_MAX = 64
-export const REQUEST_BYTES_MAX = 1024 * 1024
+export const REQUEST_BYTES_MAX = 512 * 1024
+/** Where answers come too late, less is asked for at a time, down to this. */
+const REQUEST_BYTES_MIN = 64 * 1024
+
+export interface Fetched {
+  want: ChunkWant
+  bytes: Uint8Array
+}
+
+/** Fetches what `next` gives and hands it to `accept`, both as for `fetchAll`. */
+export type FetchMany = (
+  next: () => Promise<ChunkWant | undefined>,
+  accept: (fetched: Fetched[]) => Promise<void>
+) => Promise<void>
 
 interface Job {
   wants: ChunkWant[]
   attempt: number
 }
 
+/** What the sources can take at the moment. */
+interface Pace {
+  requestBytes: number
+  parallel: number
+}
+
 /**
  * Fetches all chunks that `next` gives (undefined: none at the moment) with several requests at once; `accept` gets
- * each one checked and may lead to further wants. Ends when nothing is wanted and nothing is under way.
+ * those of one answer, checked and in the order of `next`, and may lead to further wants. Ends when nothing is wanted
+ * and nothing is under way.
  */
 export async function fetchAll(
   options: FetcherOptions,
   next: () => Promise<ChunkWant | undefined>,
-  accept: (want: ChunkWant, bytes: Uint8Array) => Promise<void>
+  accept: (fetched: Fetched[]) => Promise<void>
 ): Promise<void> {
   const controller = new AbortController()
   const { signal } = controller
+  // One listener of each request under way.
+  setMaxListeners(0, signal)
   const abort = () => controller.abort(options.signal.reason)
   options.signal.addEventListener('abort', abort, { once: true })
   if (options.signal.aborted) abort()
   const again: Job[] = []
+  const pace: Pace = { requestBytes: REQUEST_BYTES_MAX, parallel: options.parallel }
   const running = new Set<Promise<void>>()
   let failure: unknown
   try {
     for (;;) {
       signal.throwIfAborted()
-      while (running.size < options.parallel) {
-        const job = again.shift() ?? (await collectJob(next))
+      while (running.size < pace.parallel) {
+        const job = takeJob(again, pace) ?? (await collectJob(next, pace))
         if (job === undefined) break
-        const work: Promise<void> = runJob(options, job, signal, again, accept)
+        const work: Promise<void> = runJob(options, job, signal, { again, pace, accept })
           .catch((error: unknown) => {
             failure ??= error
           })
@@ -77,10 +106,10 @@ export async function fetchAll(
   }
 }
 
-async function collectJob(next: () => Promise<ChunkWant | undefined>): Promise<Job | undefined> {
+async function collectJob(next: () => Promise<ChunkWant | undefined>, pace: Pace): Promise<Job | undefined> {
   const wants: ChunkWant[] = []
   let bytes = 0
-  while (wants.length < REQUEST_CHUNKS_MAX && bytes < REQUEST_BYTES_MAX) {
+  while (wants.length < REQUEST_CHUNKS_MAX && bytes < pace.requestBytes) {
     const want = await next()
     if (want === undefined) break
     wants.push(want)
@@ -89,22 +118,35 @@ async function collectJob(next: () => Promise<ChunkWant | undefined>): Promise<J
   return wants.length === 0 ? undefined : { wants, attempt: 0 }
 }
 
-async function runJob(
-  options: FetcherOptions,
-  job: Job,
-  signal: AbortSignal,
-  again: Job[],
-  accept: (want: ChunkWant, bytes: Uint8Array) => Promise<void>
-): Promise<void> {
+/** The next job that has to be asked for again: no more of it than a source can be asked for now. */
+function takeJob(again: Job[], pace: Pace): Job | undefined {
+  const job = again[0]
+  if (job === undefined) return undefined
+  let count = 0
+  for (let bytes = 0; count < job.wants.length && bytes < pace.requestBytes; count++) bytes += job.wants[count]!.bytes
+  if (count === job.wants.length) return again.shift()
+  return { wants: job.wants.splice(0, count), attempt: job.attempt }
+}
+
+interface Surroundings {
+  again: Job[]
+  pace: Pace
+  accept: (fetched: Fetched[]) => Promise<void>
+}
+
+async function runJob(options: FetcherOptions, job: Job, signal: AbortSignal, around: Surroundings): Promise<void> {
+  const startMs = performance.now()
   const answer = await ask(options, job, signal)
   signal.throwIfAborted()
+  adaptPace(around.pace, options, answer instanceof Error ? undefined : performance.now() - startMs)
   const missing: ChunkWant[] = []
+  const fetched: Fetched[] = []
   let error: StateError | undefined
   const chunks = answer instanceof Error ? [] : answer.chunks
   for (const [i, want] of job.wants.entries()) {
     const bytes = chunks[i]
     if (error !== undefined || !(bytes instanceof Uint8Array)) missing.push(want)
-    else if (isChunk(want, bytes)) await accept(want, bytes)
+    else if (isChunk(want, bytes)) fetched.push({ want, bytes })
     else {
       missing.push(want)
       const what = `${bytes.length} bytes that are not chunk ${want.index} of level ${want.level}`
@@ -114,16 +156,29 @@ async function runJob(
   if (!(answer instanceof Error)) {
     if (chunks.length > job.wants.length) error ??= new StateError('bad-chunk', 'a source sent more than was asked for')
     if (error !== undefined) options.onBadSource(answer.source, error)
+    else if (fetched.length > 0) options.onGoodSource?.(answer.source)
   }
+  if (fetched.length > 0) await around.accept(fetched)
   if (missing.length === 0) return
   const attempt = job.attempt + 1
   if (attempt >= options.attempts) {
     const cause = answer instanceof Error ? answer : error
-    throw new StateError('unavailable', `no source has ${JSON.stringify(missing[0]!.path)} of the wanted state`, {
-      cause
-    })
+    const why = cause === undefined ? '' : ` (${cause.message})`
+    const what = JSON.stringify(missing[0]!.path)
+    throw new StateError('unavailable', `no source has ${what} of the wanted state${why}`, { cause })
   }
-  again.push({ wants: missing, attempt })
+  around.again.push({ wants: missing, attempt })
+}
+
+/** Asks for less after a failure, for more after an answer that came soon. */
+function adaptPace(pace: Pace, options: FetcherOptions, tookMs: number | undefined): void {
+  if (tookMs === undefined) {
+    pace.requestBytes = Math.max(REQUEST_BYTES_MIN, pace.requestBytes / 4)
+    pace.parallel = Math.max(1, Math.floor(pace.parallel / 2))
+  } else if (tookMs < options.timeoutMs / 16) {
+    pace.requestBytes = Math.min(REQUEST_BYTES_MAX, pace.requestBytes * 2)
+    pace.parallel = Math.min(options.parallel, pace.parallel + 1)
+  }
 }
 
 /** The answer, or why there is none. A source that never answers counts as one that failed. */

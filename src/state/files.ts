@@ -23,14 +23,20 @@ const FSYNC_FILES_MAX = 64
 /** Writes a whole small file so that a crash leaves the old or the new one. */
 export async function replaceFile(file: string, bytes: Uint8Array, durable: boolean): Promise<void> {
   const temporary = `${file}.tmp`
-  const handle = await open(temporary, 'w', 0o600)
   try {
-    await handle.writeFile(bytes)
-    if (durable) await handle.sync()
-  } finally {
-    await handle.close()
+    const handle = await open(temporary, 'w', 0o600)
+    try {
+      await handle.writeFile(bytes)
+      if (durable) await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    fs.renameSync(temporary, file)
+  } catch (error) {
+    // On a full disk its bytes are wanted elsewhere.
+    fs.rmSync(temporary, { force: true })
+    throw error
   }
-  fs.renameSync(temporary, file)
   if (durable) await syncPath(path.dirname(file))
 }
 

@@ -1,35 +1,42 @@
 import type { Hash } from '../consensus/types.js'
-import type { ChunkWant } from './chunks.js'
-import type { ChunkPack } from './pack.js'
 import { BlockSource } from './source.js'
 import { blockCount, blockHash, type DirNode, type FileNode } from './tree.js'
 
-/** Blocks that are looked up by hash at most; the rest is fetched although it may be here. */
-const BLOCKS_MAX = 1_000_000
+/** Blocks that are looked up by hash at most (16 GiB); the rest is fetched although it may be here. */
+const BLOCKS_MAX = 256 * 1024
+
+type Side = 'snapshot' | 'state' | 'staged'
 
 interface Place {
-  isSnapshot: boolean
+  side: Side
   path: string
   node: FileNode
   index: number
 }
 
-/** What this node has already, wherever it is: in its snapshot and in its state directory. */
+export interface LocalTrees {
+  state: DirNode | undefined
+  snapshot: DirNode
+  /** Files that an earlier copy left. */
+  staged: readonly { name: string; node: FileNode }[]
+}
+
+/** What this node has already, wherever it is: in its snapshot, in its state directory, in files of an earlier copy. */
 export class LocalBlocks {
-  readonly #snapshot: BlockSource
-  readonly #state: BlockSource
+  readonly #sources: Record<Side, BlockSource>
   readonly #places = new Map<Hash, Place>()
   readonly #dirs = new Map<string, DirNode>()
   readonly #files = new Map<string, FileNode>()
 
-  constructor(
-    dirs: { stateDir: string; snapshotDir: string },
-    trees: { state: DirNode | undefined; snapshot: DirNode }
-  ) {
-    this.#snapshot = new BlockSource(dirs.snapshotDir)
-    this.#state = new BlockSource(dirs.stateDir)
-    this.#collect(trees.snapshot, '', true)
-    if (trees.state !== undefined && trees.state.hash !== trees.snapshot.hash) this.#collect(trees.state, '', false)
+  constructor(dirs: Record<Side, string>, trees: LocalTrees) {
+    this.#sources = {
+      snapshot: new BlockSource(dirs.snapshot),
+      state: new BlockSource(dirs.state),
+      staged: new BlockSource(dirs.staged)
+    }
+    this.#collect(trees.snapshot, '', 'snapshot')
+    if (trees.state !== undefined && trees.state.hash !== trees.snapshot.hash) this.#collect(trees.state, '', 'state')
+    for (const { name, node } of trees.staged) this.#collectFile(name, node, 'staged')
   }
 
   /** A directory of the snapshot with that listing. */
@@ -42,39 +49,50 @@ export class LocalBlocks {
     return this.#files.get(`${size}:${hash}`)
   }
 
-  /** True when the block is here and stays here while the state directory is written: if need be it goes into `pack`. */
-  async keep(want: ChunkWant, pack: ChunkPack): Promise<boolean> {
-    const place = this.#places.get(want.hash)
-    if (place === undefined) return false
-    const source = place.isSnapshot ? this.#snapshot : this.#state
-    const bytes = await source.read(place.path, place.node, place.index)
-    if (bytes === undefined || bytes.length !== want.bytes) return false
-    if (!place.isSnapshot) await pack.put(want.hash, bytes)
-    return true
+  /** Where a block is: in files of an earlier copy, or elsewhere on this node. */
+  sideOf(hash: Hash): Side | undefined {
+    return this.#places.get(hash)?.side
   }
 
-  /** A block of the snapshot. */
+  /** The block, checked; good until the next read. undefined when it is not here, or no longer. One read at a time. */
   async read(hash: Hash): Promise<Uint8Array | undefined> {
     const place = this.#places.get(hash)
-    return place?.isSnapshot ? this.#snapshot.read(place.path, place.node, place.index) : undefined
+    if (place === undefined) return undefined
+    const bytes = await this.#sources[place.side].read(place.path, place.node, place.index)
+    if (bytes === undefined) this.#places.delete(hash)
+    return bytes
+  }
+
+  /** Says that a block is in a staged file from now on; forgotten when there are too many. */
+  add(hash: Hash, name: string, node: FileNode, index: number): void {
+    if (this.#places.size < BLOCKS_MAX && !this.#places.has(hash)) {
+      this.#places.set(hash, { side: 'staged', path: name, node, index })
+    }
+  }
+
+  /** Forgets what was read ahead: files have been written since. */
+  refresh(): void {
+    this.close()
   }
 
   close(): void {
-    this.#snapshot.close()
-    this.#state.close()
+    for (const source of Object.values(this.#sources)) source.close()
   }
 
-  #collect(dir: DirNode, path: string, isSnapshot: boolean): void {
-    if (isSnapshot) this.#dirs.set(`${dir.size}:${dir.hash}`, dir)
+  #collect(dir: DirNode, path: string, side: Side): void {
+    if (side === 'snapshot') this.#dirs.set(`${dir.size}:${dir.hash}`, dir)
     for (const [name, node] of dir.children) {
       const at = path === '' ? name : `${path}/${name}`
-      if (node.kind === 'dir') this.#collect(node, at, isSnapshot)
-      if (node.kind !== 'file') continue
-      if (node.blocks.length > 0) this.#files.set(`${node.size}:${node.hash}`, node)
-      for (let index = 0; index < blockCount(node.size) && this.#places.size < BLOCKS_MAX; index++) {
-        const hash = blockHash(node, index)
-        if (!this.#places.has(hash)) this.#places.set(hash, { isSnapshot, path: at, node, index })
-      }
+      if (node.kind === 'dir') this.#collect(node, at, side)
+      else if (node.kind === 'file') this.#collectFile(at, node, side)
+    }
+  }
+
+  #collectFile(path: string, node: FileNode, side: Side): void {
+    if (node.blocks.length > 0) this.#files.set(`${node.size}:${node.hash}`, node)
+    for (let index = 0; index < blockCount(node.size) && this.#places.size < BLOCKS_MAX; index++) {
+      const hash = blockHash(node, index)
+      if (!this.#places.has(hash)) this.#places.set(hash, { side, path, node, index })
     }
   }
 }

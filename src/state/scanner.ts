@@ -275,9 +275,14 @@ export class Scanner {
       this.#countBytes(Number(stat.size))
       const copy = path.join(this.#options.scratchDir, `copy-${this.#copies++}`)
       await fs.promises.rm(copy, { force: true })
-      await fs.promises.copyFile(file, copy, fs.constants.COPYFILE_FICLONE)
-      fs.chmodSync(copy, Number(stat.mode) & 0o100 ? EXECUTABLE_MODE : FILE_MODE)
-      fs.renameSync(copy, file)
+      try {
+        await fs.promises.copyFile(file, copy, fs.constants.COPYFILE_FICLONE)
+        fs.chmodSync(copy, Number(stat.mode) & 0o100 ? EXECUTABLE_MODE : FILE_MODE)
+        fs.renameSync(copy, file)
+      } catch (error) {
+        fs.rmSync(copy, { force: true })
+        throw error
+      }
       this.stats.bytes -= Number(stat.size)
     } else if (!this.#normaliseMode(file, rel, stat)) return stat
     return fs.lstatSync(file, { bigint: true })

@@ -4,20 +4,21 @@ import path from 'node:path'
 import type { Logger } from 'pino'
 import type { Hash } from '../consensus/types.js'
 import { adoptTree } from './adopt.js'
-import { type Change, changedBytes, operationsOf, planChanges } from './changes.js'
+import { type BlockReader, type Change, largeChanges, operationsOf, planChanges } from './changes.js'
 import { StateError, toStateError } from './errors.js'
 import { removeTree, syncPath, syncPaths } from './files.js'
 import { Journal } from './journal.js'
 import { Pacer } from './pacer.js'
-import { isUnchanged, Scanner, type TrackedDir, type TrackedFile } from './scanner.js'
+import { isTrackedDir, isUnchanged, Scanner, type TrackedDir, type TrackedFile } from './scanner.js'
 import { BlockSource } from './source.js'
-import { type DirNode, EMPTY_DIR, EMPTY_ROOT, rootOf } from './tree.js'
+import { stagingDir } from './staging.js'
+import { type DirNode, EMPTY_DIR, EMPTY_ROOT, rootOf, sameNode } from './tree.js'
 import { TreeWriter } from './writer.js'
 
-/** Content that goes through the journal in one commit; files beyond it are prepared whole and moved into place. */
-const INLINE_BYTES_MAX = 8 * 1024 * 1024
 /** The journal is worked off and emptied when it is larger. */
 const JOURNAL_BYTES_MAX = 64 * 1024 * 1024
+/** With more files to be read, all are. */
+const SUSPECTS_MAX = 1000
 /** Files up to this size are copied before another thread would have begun. */
 const SMALL_COPY_BYTES = 256 * 1024
 
@@ -26,6 +27,17 @@ export interface SnapshotOptions {
   log: Logger
   /** What a former scan of the snapshot saw. */
   known: TrackedDir | undefined
+}
+
+/** How a state that was copied becomes the snapshot. */
+export interface InstallPlan {
+  /** What the snapshot was when the changes were planned. */
+  from: DirNode
+  changes: readonly Change[]
+  /** Path of a change -> the prepared file, as the journal names it. */
+  staged: ReadonlyMap<string, string>
+  /** For the other changes. */
+  readBlock: BlockReader
 }
 
 /**
@@ -45,6 +57,8 @@ export class Snapshot {
   /** A committed group has not been carried out in full (an I/O error). */
   #behind = false
   #damaged = false
+  /** Files to be read at the next check. */
+  readonly #suspects = new Set<string>()
 
   private constructor(options: SnapshotOptions, journal: Journal, tracked: TrackedDir) {
     this.#options = options
@@ -85,7 +99,7 @@ export class Snapshot {
 
   /** False when the files are not those of the last committed root: nothing can be restored from them. */
   get isIntact(): boolean {
-    return !this.#damaged && !this.#behind
+    return !this.#damaged && !this.#behind && this.#suspects.size === 0
   }
 
   /**
@@ -94,21 +108,70 @@ export class Snapshot {
    */
   async advance(next: TrackedDir, sourceDir: string): Promise<void> {
     await this.catchUp()
-    const root = rootOf(next.node)
-    if (await this.accept(root)) return
+    if (this.#suspects.size > 0) await this.check()
+    if (await this.accept(rootOf(next.node))) return
     const changes = planChanges(this.tree, next.node)
     const staged = await this.#stage(changes, next, sourceDir)
-    // A prepared file can be moved into place once only, so it must come before whatever happens to its path later.
-    if (staged.size > 0 || this.#journal.size > JOURNAL_BYTES_MAX) await this.checkpoint(new Set(staged.values()))
-    const start = this.#journal.end
-    await this.#record(changes, staged, root, sourceDir)
+    const source = new BlockSource(sourceDir)
+    try {
+      await this.#apply(next.node, changes, staged, async (file, node, index) => {
+        const block = await source.read(file, node, index)
+        if (block === undefined) throw changedSinceScan(file)
+        return block
+      })
+    } finally {
+      source.close()
+    }
+  }
+
+  /**
+   * Makes the snapshot equal to `next`, out of files that are prepared and on the disk and of blocks that are read. As
+   * `advance` otherwise.
+   */
+  async install(next: DirNode, plan: InstallPlan): Promise<void> {
+    await this.catchUp()
+    if (this.#suspects.size > 0) await this.check()
+    if (await this.accept(rootOf(next))) return
+    if (!sameNode(this.tree, plan.from)) throw new StateError('changing', 'the state changed while another was copied')
+    await this.#apply(next, plan.changes, plan.staged, plan.readBlock)
+  }
+
+  async #apply(
+    next: DirNode,
+    changes: readonly Change[],
+    staged: ReadonlyMap<string, string>,
+    readBlock: BlockReader
+  ): Promise<void> {
+    const start = await this.#prepare(changes, staged, rootOf(next), readBlock)
     for (const change of changes) this.#touch(change.path)
-    await this.onBeforeChange?.(changes)
     this.#behind = true
+    await this.onBeforeChange?.(changes)
     await this.#carryOut(start, false)
-    this.#tracked = await adoptTree(this.dir, next.node, this.#tracked, undefined)
+    this.#tracked = await adoptTree(this.dir, next, this.#tracked, undefined)
     this.#behind = false
     if (this.#damaged) await this.#makeSound()
+  }
+
+  /** Records the changes; from then on they count. Returns where in the journal they begin. */
+  async #prepare(
+    changes: readonly Change[],
+    staged: ReadonlyMap<string, string>,
+    root: Hash,
+    readBlock: BlockReader
+  ): Promise<number> {
+    try {
+      // A prepared file can be moved into place once only, so it must come before whatever happens to its path later.
+      if (staged.size > 0 || this.#journal.size > JOURNAL_BYTES_MAX) await this.checkpoint(new Set(staged.values()))
+      const start = this.#journal.end
+      await this.#record(changes, staged, root, readBlock)
+      return start
+    } catch (error) {
+      // Files of a copy stay for the next attempt; ours would only take room.
+      for (const name of staged.values()) {
+        if (name.startsWith('staged-')) fs.rmSync(path.join(this.scratchDir, name), { force: true })
+      }
+      throw error
+    }
   }
 
   /** Carries out what an I/O error left undone. */
@@ -118,6 +181,30 @@ export class Snapshot {
     await this.#scan(undefined)
     this.#behind = false
     this.#damaged = this.root !== this.#journal.root
+  }
+
+  /** A file was found to be not what it should be although its times say so: the next check reads it. */
+  suspect(file: string): void {
+    if (this.#suspects.size < SUSPECTS_MAX) this.#suspects.add(file)
+  }
+
+  /**
+   * Looks at all entries again: what was altered since the last look is noticed (damage that times do not show too, if
+   * `reread`). Then either the snapshot has the committed root, or `isIntact` is false.
+   */
+  async check(reread = false): Promise<void> {
+    await this.catchUp()
+    const isAll = reread || this.#suspects.size >= SUSPECTS_MAX
+    let last: TrackedDir | undefined = isAll ? undefined : this.#tracked
+    if (last !== undefined) for (const file of this.#suspects) last = forget(last, file.split('/'))
+    await this.#scan(last)
+    this.#suspects.clear()
+    if (this.root === this.#journal.root) {
+      if (this.#damaged) await this.#makeSound()
+      return
+    }
+    if (!this.#damaged) this.#warnOfDamage(this.#journal.root)
+    this.#damaged = true
   }
 
   /** Makes the snapshot's files durable and empties the journal. */
@@ -146,9 +233,13 @@ export class Snapshot {
       return
     }
     this.#damaged = true
+    this.#warnOfDamage(isNew ? null : journal.root)
+  }
+
+  #warnOfDamage(expected: Hash | null): void {
     this.#options.log.warn(
-      { found: this.root, expected: isNew ? null : journal.root },
-      isNew
+      { found: this.root, expected },
+      expected === null
         ? 'the journal of the state is missing or damaged: the snapshot counts only if its root is the agreed one'
         : 'the snapshot of the state is damaged: it will be rebuilt from the state or from peers'
     )
@@ -188,7 +279,8 @@ export class Snapshot {
   }
 
   async #carryOut(start: number | undefined, repeat: boolean): Promise<void> {
-    const writer = new TreeWriter({ dir: this.dir, scratchDir: this.scratchDir, repeat })
+    const fetchedDir = stagingDir(this.#options.metaDir)
+    const writer = new TreeWriter({ dir: this.dir, scratchDir: this.scratchDir, fetchedDir, repeat })
     try {
       for await (const operation of this.#journal.operations(start)) await writer.apply(operation)
     } catch (error) {
@@ -203,21 +295,14 @@ export class Snapshot {
     const staged = new Map<string, string>()
     const paths = new Set<string>()
     const pacer = new Pacer()
-    let inlineBytes = 0
     try {
-      for (const change of changes) {
-        if (change.kind !== 'file') continue
+      for (const change of largeChanges(changes)) {
         if (pacer.due(8)) await pacer.pause()
-        const bytes = changedBytes(change.node, change.base)
-        if (inlineBytes + bytes <= INLINE_BYTES_MAX) {
-          inlineBytes += bytes
-          continue
-        }
         const name = `staged-${randomUUID()}`
         const copy = path.join(this.scratchDir, name)
+        paths.add(copy)
         await copyUnchanged(path.join(sourceDir, change.path), copy, findTracked(next, change.path), change.path)
         staged.set(change.path, name)
-        paths.add(copy)
       }
       if (staged.size === 0) return staged
       await syncPaths(this.scratchDir, paths)
@@ -229,13 +314,12 @@ export class Snapshot {
     }
   }
 
-  async #record(changes: Change[], staged: Map<string, string>, root: Hash, sourceDir: string): Promise<void> {
-    const source = new BlockSource(sourceDir)
-    const readBlock = async (file: string, node: Parameters<BlockSource['read']>[1], index: number) => {
-      const block = await source.read(file, node, index)
-      if (block === undefined) throw changedSinceScan(file)
-      return block
-    }
+  async #record(
+    changes: readonly Change[],
+    staged: ReadonlyMap<string, string>,
+    root: Hash,
+    readBlock: BlockReader
+  ): Promise<void> {
     try {
       for (const change of changes) {
         const name = change.kind === 'file' ? staged.get(change.path) : undefined
@@ -245,14 +329,23 @@ export class Snapshot {
     } catch (error) {
       this.#journal.abort()
       throw toStateError(error, 'writing the journal of the state')
-    } finally {
-      source.close()
     }
   }
 }
 
 function changedSinceScan(file: string): StateError {
   return new StateError('changing', `${JSON.stringify(file)} changed after the state was scanned`, { path: file })
+}
+
+/** What is known without the entry at `parts`. */
+function forget(dir: TrackedDir, parts: string[]): TrackedDir {
+  const [name, ...rest] = parts
+  const child = dir.children.get(name ?? '')
+  if (name === undefined || child === undefined) return dir
+  const children = new Map(dir.children)
+  if (rest.length > 0 && isTrackedDir(child)) children.set(name, forget(child, rest))
+  else children.delete(name)
+  return { node: dir.node, children }
 }
 
 function findTracked(top: TrackedDir, relative: string): TrackedFile | undefined {

@@ -7,7 +7,6 @@ import { BLOCK_BYTES } from './limits.js'
 import { blockHash, blockLength, type FileNode } from './tree.js'
 
 const read = promisify(fs.read)
-const smallBuffer = Buffer.allocUnsafeSlow(BLOCK_BYTES)
 const AHEAD_BYTES = 16 * BLOCK_BYTES
 
 /** Reads blocks out of the files of a directory; the last file stays open, as blocks are mostly read in order. */
@@ -15,6 +14,7 @@ export class BlockSource {
   readonly #dir: string
   #path: string | undefined
   #fd = -1
+  #small: Buffer | undefined
   #ahead: Buffer | undefined
   #aheadStart = 0
   #aheadEnd = 0
@@ -25,9 +25,9 @@ export class BlockSource {
 
   /**
    * Block `index` of `path`, or undefined when what is there is not the block of `node`: missing, changed, damaged.
-   * The bytes are only good until the next read of any source, unless `copy`. One read at a time.
+   * The bytes are only good until the next read. One read at a time.
    */
-  async read(path: string, node: FileNode, index: number, copy = false): Promise<Uint8Array | undefined> {
+  async read(path: string, node: FileNode, index: number): Promise<Uint8Array | undefined> {
     let bytes: Uint8Array | undefined
     try {
       this.#open(path)
@@ -38,16 +38,17 @@ export class BlockSource {
       throw error
     }
     if (bytes === undefined || blake3Hex(bytes) !== blockHash(node, index)) return undefined
-    return copy ? Uint8Array.prototype.slice.call(bytes) : bytes
+    return bytes
   }
 
   #readSmall(size: number): Uint8Array | undefined {
+    this.#small ??= Buffer.allocUnsafeSlow(BLOCK_BYTES)
     for (let done = 0; done < size; ) {
-      const count = fs.readSync(this.#fd, smallBuffer, done, size - done, done)
+      const count = fs.readSync(this.#fd, this.#small, done, size - done, done)
       if (count === 0) return undefined
       done += count
     }
-    return smallBuffer.subarray(0, size)
+    return this.#small.subarray(0, size)
   }
 
   /** Blocks that are asked for in order are read many at once. */

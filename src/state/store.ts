@@ -9,7 +9,7 @@ import { loadIndex, readBootId, saveIndex } from './index-file.js'
 import { DEFAULT_LIMITS, type StateLimits } from './limits.js'
 import { SnapshotReader } from './reader.js'
 import { Scanner, type ScanStats, type TrackedDir } from './scanner.js'
-import { Snapshot } from './snapshot.js'
+import { type InstallPlan, Snapshot } from './snapshot.js'
 import { BlockSource } from './source.js'
 import { type DirNode, rootOf } from './tree.js'
 import { TreeWriter } from './writer.js'
@@ -117,6 +117,7 @@ export class StateStore {
   rollback(): Promise<Hash> {
     return this.#run('rolling the state back', async () => {
       await this.#snapshot.catchUp()
+      if (!this.#snapshot.isIntact) await this.#snapshot.check()
       if (!this.#snapshot.isIntact) {
         throw new StateError('snapshot-damaged', 'the last agreed state is damaged: it has to be copied from a peer')
       }
@@ -126,14 +127,17 @@ export class StateStore {
   }
 
   /**
-   * At start, and whenever in doubt: makes the state directory and the snapshot equal to the root `agreed`.
+   * At start, before an execution, and whenever in doubt: makes the state directory and the snapshot equal to the root
+   * `agreed`. All entries of both are looked at, and those read whose times say that they changed; `reread` reads all,
+   * which finds damage that left no trace in the times too.
    * 'clean': they were. 'restored': one of them held it, the other was made equal. 'unknown': neither holds it,
    * nothing was changed; the state of `committedRoot` (replay from there) or a copy from a peer is what is left.
    */
-  recover(agreed: Hash): Promise<'clean' | 'restored' | 'unknown'> {
+  recover(agreed: Hash, options: { reread?: boolean } = {}): Promise<'clean' | 'restored' | 'unknown'> {
     return this.#run('recovering the state', async () => {
-      await this.#snapshot.catchUp()
+      if (options.reread === true) this.#tracked = undefined
       const found = await this.#tryScan()
+      await this.#snapshot.check(options.reread)
       const hasSnapshot = this.#snapshot.root === agreed
       if (hasSnapshot) await this.#snapshot.accept(agreed)
       if (found === agreed) {
@@ -148,21 +152,20 @@ export class StateStore {
   }
 
   /**
-   * Makes the state directory equal to `tree` with blocks that `readBlock` gives, checks the whole by reading it again
-   * and commits it. After a crash on the way `recover` still finds the old root, or says 'unknown'.
+   * For the copy engine: commits the state `tree` as `plan` says and makes the state directory equal to it. After a crash
+   * on the way `recover` finds the old root or the new one.
    */
-  replace(tree: DirNode, readBlock: BlockReader): Promise<void> {
+  install(tree: DirNode, plan: InstallPlan): Promise<void> {
     return this.#run('replacing the state', async () => {
-      await this.#write(tree, readBlock)
-      const { root } = await this.#scan()
-      if (root !== rootOf(tree)) throw new StateError('changing', 'the state changed while it was written')
-      await this.#commit(root)
+      await this.#snapshot.install(tree, plan)
+      await this.#restore()
     })
   }
 
   /** For the copy engine: the trees of the state directory as last looked at and of the snapshot. */
   async localTrees(): Promise<{ state: DirNode | undefined; snapshot: DirNode }> {
     return this.#run('reading the state', async () => {
+      await this.#snapshot.check()
       const root = await this.#tryScan()
       return { state: root === undefined ? undefined : this.#tracked?.node, snapshot: this.#snapshot.tree }
     })
@@ -183,13 +186,12 @@ export class StateStore {
     await this.#queue
     try {
       await this.#snapshot.checkpoint()
-      await this.#saveIndex()
     } catch (error) {
-      this.#log.warn({ err: error }, 'the index of the state could not be saved: the next start reads more files')
-    } finally {
-      await this.reader.close()
-      this.#snapshot.close()
+      this.#log.warn({ err: error }, 'the snapshot of the state could not be put on the disk: the next start does it')
     }
+    await this.#trySaveIndex()
+    await this.reader.close()
+    this.#snapshot.close()
   }
 
   #run<T>(doing: string, work: () => Promise<T>): Promise<T> {
@@ -216,7 +218,7 @@ export class StateStore {
     this.#scannedRoot = root
     this.#unsavedBytes += scanner.stats.hashedBytes
     this.#unsavedFiles += scanner.stats.hashedFiles
-    if (this.#isIndexOld()) await this.#saveIndex()
+    if (this.#isIndexOld()) await this.#trySaveIndex()
     const changed = root !== this.committedRoot
     return { ...scanner.stats, root, changed, durationMs: performance.now() - startMs }
   }
@@ -248,6 +250,7 @@ export class StateStore {
       await this.#write(this.#snapshot.tree, async (file, node, index) => {
         const block = await source.read(file, node, index)
         if (block !== undefined) return block
+        this.#snapshot.suspect(file)
         throw new StateError('snapshot-damaged', `the last agreed state is damaged at ${JSON.stringify(file)}`, {
           path: file
         })
@@ -278,6 +281,15 @@ export class StateStore {
   #isIndexOld(): boolean {
     if (this.#unsavedFiles > INDEX_SAVE_FILES) return true
     return this.#unsavedBytes > Math.max(INDEX_SAVE_BYTES, INDEX_SAVE_FACTOR * this.#indexBytes)
+  }
+
+  /** It is only a cache: without it the next start reads more files. */
+  async #trySaveIndex(): Promise<void> {
+    try {
+      await this.#saveIndex()
+    } catch (error) {
+      this.#log.warn({ err: error }, 'the index of the state could not be saved: the next start reads more files')
+    }
   }
 
   async #saveIndex(): Promise<void> {

@@ -1,7 +1,8 @@
 import type { Hash } from '../consensus/types.js'
-import { type ChunkWant, chunkBytes, ROOT_LEVEL } from './chunks.js'
+import { type ChunkWant, chunkBytes, ROOT_LEVEL, rootWant } from './chunks.js'
 import { StateError } from './errors.js'
-import { DEPTH_MAX, LIST_FANOUT, PATH_BYTES_MAX, type StateLimits } from './limits.js'
+import type { FetchMany } from './fetcher.js'
+import { DEPTH_MAX, LINK_BYTES_MAX, LIST_FANOUT, NAME_BYTES_MAX, PATH_BYTES_MAX, type StateLimits } from './limits.js'
 import {
   blockCount,
   type DirNode,
@@ -18,10 +19,51 @@ import {
   type TreeNode
 } from './tree.js'
 
+/** Of one entry in a listing. */
+const ENTRY_BYTES_MAX = 2 + NAME_BYTES_MAX + Math.max(2 + LINK_BYTES_MAX, 40)
+
 /** Nodes that are here already and need not be fetched. */
 export interface KnownNodes {
   findDir(size: number, hash: Hash): DirNode | undefined
   findFile(size: number, hash: Hash): FileNode | undefined
+}
+
+export interface TreeRequest {
+  root: Hash
+  limits: StateLimits
+  known: KnownNodes
+  /** Chunks that were fetched before; those fetched now are added. */
+  cache?: { get(want: ChunkWant): Promise<Uint8Array | undefined>; put(hash: Hash, bytes: Uint8Array): Promise<void> }
+  fetch: FetchMany
+  /** Leaves out the hashes of the blocks of files: the tree is good for comparing, not for copying. */
+  shapeOnly?: boolean
+}
+
+/** Fetches the tree of a root: of directories that are known here not even the listing. Throws StateError. */
+export async function fetchTree(request: TreeRequest): Promise<DirNode> {
+  const { root, limits, known, cache, fetch } = request
+  const tree = new TargetTree(root, limits, known, request.shapeOnly ?? false)
+  const queue = [rootWant(root)]
+  const add = (want: ChunkWant, bytes: Uint8Array) => {
+    for (const next of tree.add(want, bytes)) queue.push(next)
+  }
+  await fetch(
+    async () => {
+      for (let want = queue.pop(); want !== undefined; want = queue.pop()) {
+        const bytes = await cache?.get(want)
+        if (bytes === undefined) return want
+        add(want, bytes)
+      }
+      return undefined
+    },
+    async (fetched) => {
+      for (const { want, bytes } of fetched) {
+        await cache?.put(want.hash, bytes)
+        add(want, bytes)
+      }
+    }
+  )
+  return tree.finish()
 }
 
 /** A directory of the wanted state on the way to being known. */
@@ -50,17 +92,17 @@ interface OpenFile {
  * again as what it stands for: names, order, symlinks, depth, path length, number of entries, bytes.
  */
 export class TargetTree {
-  /** Every file that is not part of a directory known here. */
-  readonly newFiles: { path: string; node: FileNode }[] = []
   readonly #root: Hash
   readonly #limits: StateLimits
   readonly #known: KnownNodes
+  readonly #shapeOnly: boolean
   readonly #open = new Map<string, OpenDir | OpenFile>()
   readonly #knownDirs = new Map<string, DirNode>()
   #entries = 0
   #bytes = 0
 
-  constructor(root: Hash, limits: StateLimits, known: KnownNodes) {
+  constructor(root: Hash, limits: StateLimits, known: KnownNodes, shapeOnly = false) {
+    this.#shapeOnly = shapeOnly
     this.#root = root
     this.#limits = limits
     this.#known = known
@@ -94,6 +136,9 @@ export class TargetTree {
       this.#countAll(known)
       this.#knownDirs.set(path, known)
       return []
+    }
+    if (size > this.#limits.entries * ENTRY_BYTES_MAX) {
+      throw new StateError('limit', `a directory of the wanted state has more than ${this.#limits.entries} entries`)
     }
     this.#open.set(path, { kind: 'dir', path, depth, size, parts: [], missing: blockCount(size), entries: [] })
     return [topWant(path, size, hash)]
@@ -167,7 +212,7 @@ export class TargetTree {
 
   #addFile(path: string, entry: { executable: boolean; size: number; hash: Hash }): ChunkWant[] {
     const { executable, size, hash } = entry
-    if (blockCount(size) <= 1) return []
+    if (this.#shapeOnly || blockCount(size) <= 1) return []
     const known = this.#known.findFile(size, hash)
     const blocks = known?.blocks ?? new Uint8Array(blockCount(size) * 32)
     this.#open.set(path, { kind: 'file', path, executable, size, blocks })
@@ -184,11 +229,7 @@ export class TargetTree {
       const at = path === '' ? entry.name : `${path}/${entry.name}`
       if (entry.kind === 'link') children.set(entry.name, { kind: 'link', target: entry.target })
       else if (entry.kind === 'dir') children.set(entry.name, this.#build(at))
-      else {
-        const node = this.#buildFile(at, entry)
-        children.set(entry.name, node)
-        this.newFiles.push({ path: at, node })
-      }
+      else children.set(entry.name, this.#buildFile(at, entry))
     }
     return makeDir(children)
   }

@@ -77,6 +77,11 @@ export function decodeRootChunk(root: Hash, bytes: Uint8Array): { size: number; 
   return { size: Number(view.readBigUInt64BE(0)), hash: view.toString('hex', 8) }
 }
 
+/** The root that the chunk of a root makes; undefined for bytes that are none. */
+export function rootOfChunk(bytes: Uint8Array): Hash | undefined {
+  return bytes.length === ROOT_CHUNK_BYTES ? taggedHash(ROOT_DOMAIN, bytes) : undefined
+}
+
 /** Blocks of content of `size` bytes. */
 export function blockCount(size: number): number {
   return Math.ceil(size / BLOCK_BYTES)

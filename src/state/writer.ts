@@ -15,6 +15,8 @@ export interface WriterOptions {
   dir: string
   /** Same file system: holds prepared files by name and takes what is in the way. */
   scratchDir: string
+  /** Same file system: holds prepared files whose name begins with "fetched/". */
+  fetchedDir?: string
   /**
    * The directory may be in any state between those of the operations (a crash cut them): parents are looked at before
    * each operation, and made when they are missing.
@@ -29,6 +31,7 @@ export interface WriterOptions {
 export class TreeWriter {
   readonly #dir: string
   readonly #scratchDir: string
+  readonly #fetchedDir: string | undefined
   readonly #repeat: boolean
   readonly #pacer = new Pacer()
   #fd: number | undefined
@@ -37,6 +40,7 @@ export class TreeWriter {
   constructor(options: WriterOptions) {
     this.#dir = options.dir
     this.#scratchDir = options.scratchDir
+    this.#fetchedDir = options.fetchedDir
     this.#repeat = options.repeat ?? false
   }
 
@@ -95,7 +99,9 @@ export class TreeWriter {
   }
 
   async #placeStaged(target: string, operation: { staged?: string; executable: boolean }, stat?: fs.Stats) {
-    const staged = path.join(this.#scratchDir, path.basename(operation.staged ?? ''))
+    const name = operation.staged ?? ''
+    const dir = name.startsWith('fetched/') ? (this.#fetchedDir ?? this.#scratchDir) : this.#scratchDir
+    const staged = path.join(dir, path.basename(name))
     // Not there: it was moved into place before a crash and these operations are being repeated.
     if (fs.lstatSync(staged, { throwIfNoEntry: false }) === undefined) return
     fs.chmodSync(staged, operation.executable ? EXECUTABLE_MODE : FILE_MODE)

@@ -104,7 +104,7 @@ describe('copying a state', { timeout: 60_000 }, () => {
     const before = await copy(root, { fetchChunks: cutting, signal: abort.signal, parallel: 1 }).catch((error) => error)
     expect(before.message).toBe('cut')
     await target.close()
-    fs.appendFileSync(path.join(to.metaDir, 'fetched'), Buffer.alloc(30))
+    fs.appendFileSync(path.join(to.metaDir, 'fetched/chunks'), Buffer.alloc(30))
     target = await to.open()
     const after = await copy(root)
     expect(after.resumedBytes).toBeGreaterThan(1_000_000)
