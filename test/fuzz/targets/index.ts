@@ -1,4 +1,5 @@
 import type { TargetEntry } from '../engine/target.js'
+import { backupTargets } from './backup.js'
 import { codecTargets } from './codec.js'
 import { configTargets } from './config.js'
 import { contractTargets } from './contract.js'
@@ -14,6 +15,7 @@ export const TARGETS: readonly TargetEntry[] = [
   ...codecTargets,
   ...nodeTargets,
   ...ledgerTargets,
+  ...backupTargets,
   ...stateTargets,
   ...networkTargets,
   ...contractTargets,
