@@ -41,8 +41,15 @@ export function describeWish(wish: ConfigWish): string {
   return `${wish.kind === 'add-validator' ? 'add' : 'remove'} validator ${wish.key}`
 }
 
-export function describeSupport({ supporters, missing, needed }: PendingChangeView): string {
-  const count = `${supporters.length} of ${needed} needed wish for it`
+/** How many wish for it, of those needed. */
+export function countSupport({ supporters, needed }: PendingChangeView): string {
+  return `${supporters.length} of ${needed} needed wish for it`
+}
+
+/** The same, with who does not yet. */
+export function describeSupport(change: PendingChangeView): string {
+  const { supporters, missing, needed } = change
+  const count = countSupport(change)
   return supporters.length >= needed || missing.length === 0 ? count : `${count}; not yet ${missing.join(', ')}`
 }
 
@@ -81,7 +88,7 @@ function isFinal({ message }: AdminError): boolean {
 
 const NOT_COUNTED = 'this node is an observer: only the wishes of validators count, give this command on their nodes'
 
-function describeAnswer(wish: ConfigWish, answer: NodeAnswer): string {
+function describeAnswer(wish: ConfigWish, answer: NodeAnswer, isOneOfMany: boolean): string {
   const what = describeWish(wish)
   switch (answer.outcome) {
     case 'in-force':
@@ -92,7 +99,7 @@ function describeAnswer(wish: ConfigWish, answer: NodeAnswer): string {
       const { change } = answer
       if (change === null) return `${what}: in force`
       const soon = change.supporters.length >= change.needed ? ', in force with one of the next ledgers' : ''
-      return `${what}: pending, ${describeSupport(change)}${soon}`
+      return `${what}: pending, ${isOneOfMany ? countSupport(change) : describeSupport(change)}${soon}`
     }
     case 'not-counted':
       return `${what}: ${NOT_COUNTED}`
@@ -161,7 +168,7 @@ function printAnswer(wish: ConfigWish, answer: NodeAnswer, isOneOfMany: boolean)
   const prefix = isOneOfMany ? `${answer.dir}: ` : ''
   // What fails alone is told at the end.
   const isTold = answer.outcome === 'failed' || answer.outcome === 'not-counted'
-  if (!isTold || isOneOfMany) printLine(`${prefix}${describeAnswer(wish, answer)}`)
+  if (!isTold || isOneOfMany) printLine(`${prefix}${describeAnswer(wish, answer, isOneOfMany)}`)
   for (const note of answer.notes) printNote(`${prefix}forced, although ${note}`)
 }
 

@@ -6,7 +6,7 @@ import { AGREED_KEYS, AGREED_NUMBERS, readSetWish } from '../config-names.js'
 import { usageError } from '../errors.js'
 import { requireContractDir } from '../options.js'
 import { formatTable, printLine, printValue } from '../output.js'
-import { addWishOptions, describeSupport, type WishOptions, wishOn } from '../wishes.js'
+import { addWishOptions, describeSupport, describeWish, type WishOptions, wishOn } from '../wishes.js'
 
 /** A setting of this node alone. */
 interface LocalSetting {
@@ -38,7 +38,7 @@ function rowOf(config: ConfigView, number: ConfigNumber): AgreedRow {
   const name = AGREED_KEYS[number]
   const pending = config.pending.flatMap((change) =>
     change.wish.kind === 'set' && change.wish.name === number
-      ? [`${change.wish.value}: ${describeSupport(change)}`]
+      ? [`${change.wish.value} (${change.supporters.length} of ${change.needed})`]
       : []
   )
   return { name, value: config.agreed[number], pending, doc: CONFIG_KEYS[name].doc }
@@ -48,6 +48,11 @@ function formatValue(value: unknown): string {
   if (value === null) return 'off'
   if (Array.isArray(value)) return value.length === 0 ? '-' : value.map(String).join(' ')
   return typeof value === 'object' ? JSON.stringify(value) : String(value)
+}
+
+function formatDefault(name: ConfigKey): string {
+  const { fallback } = CONFIG_KEYS[name]
+  return fallback === undefined ? '-' : formatValue(fallback)
 }
 
 function formatConfig(config: ConfigView, local: LocalSetting[]): string {
@@ -61,14 +66,14 @@ function formatConfig(config: ConfigView, local: LocalSetting[]): string {
     ]
   )
   const { length } = config.agreed.unl
-  const changes = config.pending.filter(({ wish }) => wish.kind !== 'set').length
-  const unl = `unl: ${length} validators${changes === 0 ? '' : `, ${changes} changes pending`} (\`hp-p2p unl ls\`)`
+  const unl = `unl: ${length} validators (\`hp-p2p unl ls\`)`
+  const pending = config.pending.map((change) => `pending: ${describeWish(change.wish)}: ${describeSupport(change)}`)
   const own = formatTable(local, [
     { title: 'of this node', value: (row) => row.name },
     { title: 'in hp.cfg', value: (row) => (row.isDefault ? '-' : formatValue(row.value)) },
-    { title: 'default', value: (row) => formatValue(CONFIG_KEYS[row.name].fallback ?? null) }
+    { title: 'default', value: (row) => formatDefault(row.name) }
   ])
-  return [agreed, unl, '', own].join('\n')
+  return [agreed, unl, ...pending, '', own].join('\n')
 }
 
 async function runList(dir: string, options: { json?: boolean }): Promise<void> {

@@ -4,7 +4,7 @@ import type { NodeView } from '../node-view.js'
 import { check } from './check.js'
 
 /** Beyond it users' challenges and the times of ledgers begin to look odd. */
-const CLOCK_ODD_MS = 500
+const CLOCK_ODD_MS = 1000
 const CLOCK_WRONG_MS = 10_000
 const NAMED_MAX = 5
 
