@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { AdminError } from '../admin/index.js'
 import { ConfigError } from '../config/index.js'
 import { VERSION } from '../version.js'
+import { addBackupCommands } from './commands/backup.js'
 import { addClientCommand } from './commands/client.js'
 import { addConfigCommands } from './commands/config.js'
 import { addDevnetCommand } from './commands/devnet.js'
@@ -38,6 +39,7 @@ export function createProgram(): Command {
   addConfigCommands(program)
   addDoctorCommand(program)
   addLedgerCommands(program)
+  addBackupCommands(program)
   addClientCommand(program)
   addDevnetCommand(program)
   return program

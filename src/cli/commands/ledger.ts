@@ -1,4 +1,4 @@
-import { access } from 'node:fs/promises'
+import { access, stat } from 'node:fs/promises'
 import type { Command } from 'commander'
 import {
   AdminError,
@@ -15,7 +15,8 @@ import { contractPaths, isContractDir } from '../../config/index.js'
 import { CliError, usageError } from '../errors.js'
 import { loadNode, type OfflineLedgers } from '../node-api.js'
 import { requireContractDir, wholeNumber } from '../options.js'
-import { formatFields, formatTable, printLine, printNote, printValue } from '../output.js'
+import { formatFields, formatTable, printLine, printValue } from '../output.js'
+import { addLedgerFileCommands, createProgress, verifyFile } from './ledger-file.js'
 
 /** Checking a long chain takes its time. */
 const VERIFY_TIMEOUT_MS = 3_600_000
@@ -164,20 +165,15 @@ async function verifyOnline(dir: string): Promise<VerifyResult> {
 }
 
 async function runVerify(dir: string, options: { json?: boolean }): Promise<void> {
-  const showProgress = process.stderr.isTTY === true && !options.json
-  let shownMs = 0
-  const onProgress = (seq: number) => {
-    const nowMs = Date.now()
-    if (!showProgress || nowMs - shownMs < 200) return
-    shownMs = nowMs
-    process.stderr.write(`\rledger ${seq} `)
-  }
+  const found = await stat(dir).catch(() => null)
+  if (found?.isFile()) return await verifyFile(dir, options)
+  const { onProgress, end } = createProgress(options.json ?? false)
   const result = await readLedgers(
     dir,
     () => verifyOnline(dir),
     (ledgers) => ledgers.verify(onProgress)
   )
-  if (shownMs > 0) printNote('')
+  end()
   if (options.json) printValue(result)
   else if (result.ok) printLine(`${result.checked} ledgers are sound: hashes, links and certificates`)
   if (!result.ok)
@@ -208,9 +204,11 @@ export function addLedgerCommands(program: Command): void {
     .addHelpText('after', '\nExample:\n  hp-p2p ledger show latest ./node1')
     .action(runShow)
   ledger
-    .command('verify <dir>')
+    .command('verify')
+    .argument('<dir>', 'the contract directory, or a file of `ledger export`')
     .description('Check the whole chain: hashes, links and certificates.')
     .option('--json', 'print JSON')
     .addHelpText('after', '\nExample:\n  hp-p2p ledger verify ./node1')
     .action(runVerify)
+  addLedgerFileCommands(ledger)
 }
