@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import type { PublicKey } from '../consensus/types.js'
 import { AdminError, type AdminErrorCode, systemCode } from './errors.js'
 import type { ConfigView, UnlView } from './membership.js'
-import type { BackupResult, BanRequest, PingResult, WishRequest, WishResult } from './operations.js'
+import type { BackupRequest, BackupResult, BanRequest, PingResult, WishRequest, WishResult } from './operations.js'
 import { adminSocketPath, shortSocketPath } from './socket-path.js'
 import type {
   DoctorReport,
@@ -42,7 +42,7 @@ export interface AdminPosts {
   '/v1/peers/ban': { body: BanRequest; answer: { publicKey: PublicKey; untilMs: number } }
   '/v1/peers/unban': { body: { peer: string }; answer: { publicKey: PublicKey; wasBanned: boolean } }
   '/v1/ping': { body: { peer: string; count?: number }; answer: PingResult }
-  '/v1/backup': { body: { path: string }; answer: BackupResult }
+  '/v1/backup': { body: BackupRequest; answer: BackupResult }
 }
 
 interface Answer {

@@ -35,11 +35,23 @@ export interface PingResult {
   error: string | null
 }
 
+export interface BackupRequest {
+  /** Absolute; nothing may be there. */
+  path: string
+  /** False leaves the key pair out; true unless given. */
+  keys?: boolean | undefined
+}
+
 export interface BackupResult {
   path: string
   bytes: number
+  /** The ledger that agreed on the state. */
   seq: number
+  /** The last ledger. */
+  tip: number
   stateRoot: Hash
+  /** What was left out, in words. */
+  notes: string[]
 }
 
 /**
@@ -52,6 +64,6 @@ export interface AdminOperations {
   banPeer(request: BanRequest): { publicKey: PublicKey; untilMs: number }
   unbanPeer(peer: string): { publicKey: PublicKey; wasBanned: boolean }
   ping(peer: string, count: number): Promise<PingResult>
-  /** Writes the node's ledgers and state into one file, an absolute path that must not exist. */
-  backup?(path: string): Promise<BackupResult>
+  /** Writes the node's ledgers and state into one file. */
+  backup(request: BackupRequest): Promise<BackupResult>
 }

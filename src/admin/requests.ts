@@ -36,7 +36,8 @@ const PING = v.strictObject({
   count: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_PINGS)), 1)
 })
 const BACKUP = v.strictObject({
-  path: v.pipe(v.string(), v.maxLength(4096), v.regex(/^\/[^\0]+$/, 'must be an absolute path'))
+  path: v.pipe(v.string(), v.maxLength(4096), v.regex(/^\/[^\0]+$/, 'must be an absolute path')),
+  keys: v.optional(v.boolean())
 })
 
 type Operation = (source: AdminSource, body: unknown) => unknown
@@ -60,13 +61,7 @@ const OPERATIONS = new Map<string, Operation>([
   ['/v1/peers/ban', operation(BAN, (source, request) => source.banPeer(request))],
   ['/v1/peers/unban', operation(UNBAN, (source, request) => source.unbanPeer(request.peer))],
   ['/v1/ping', operation(PING, (source, request) => source.ping(request.peer, request.count))],
-  [
-    '/v1/backup',
-    operation(BACKUP, (source, { path }) => {
-      if (source.backup === undefined) throw new AdminError('not-found', 'this node does not write backups')
-      return source.backup(path)
-    })
-  ]
+  ['/v1/backup', operation(BACKUP, (source, request) => source.backup(request))]
 ])
 
 export function isOperation(path: string): boolean {

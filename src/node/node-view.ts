@@ -25,6 +25,8 @@ export interface NodeView {
   readonly log: Logger
   readonly startedAtMs: number
   readonly stopping: boolean
+  /** Aborted when the node stops. */
+  readonly signal: AbortSignal
   readonly ledgers: LedgerStore
   readonly network: Network
   readonly driver: ConsensusDriver

@@ -94,6 +94,10 @@ export class HotPocketNode {
   get publicKey(): PublicKey {
     return this.#signer.publicKey
   }
+  /** Aborted when the node stops. */
+  get signal(): AbortSignal {
+    return this.#aborting.signal
+  }
 
   async start(): Promise<AdminSource> {
     try {

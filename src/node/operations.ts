@@ -1,6 +1,13 @@
 /** What an operator does with a running node. */
 import { peerIdFromString } from '@libp2p/peer-id'
-import { AdminError, type AdminOperations, type BanRequest, type PingResult } from '../admin/index.js'
+import {
+  AdminError,
+  type AdminOperations,
+  type BackupRequest,
+  type BackupResult,
+  type BanRequest,
+  type PingResult
+} from '../admin/index.js'
 import type { PublicKey } from '../consensus/types.js'
 import { NetworkError, toPublicKey } from '../network/index.js'
 import { wish } from './membership.js'
@@ -19,6 +26,7 @@ export function createOperations(node: NodeView): AdminOperations {
       const publicKey = findPeer(node, peer)
       return { publicKey, wasBanned: node.network.unban(publicKey) }
     },
+    backup: (request) => backup(node, request),
     ping: (peer, count) => ping(node, findPeer(node, peer), count)
   }
 }
@@ -90,6 +98,21 @@ async function ping(node: NodeView, publicKey: PublicKey, count: number): Promis
     }
   }
   return { publicKey, roundTripsMs, error: failure }
+}
+
+async function backup(node: NodeView, { path, keys = true }: BackupRequest): Promise<BackupResult> {
+  // Loaded on demand: most nodes never write one.
+  const { ArchiveError, writeBackup } = await import('../backup/index.js')
+  const { config, ledgers, state, signal } = node
+  try {
+    const result = await writeBackup({ dir: config.dir, ledgers, state }, path, { keys, signal })
+    node.log.info({ path, bytes: result.bytes, seq: result.seq }, 'a backup is written')
+    return result
+  } catch (error) {
+    if (error instanceof ArchiveError) throw new AdminError('refused', error.message)
+    if (node.stopping) throw new AdminError('refused', 'the node stops')
+    throw error
+  }
 }
 
 function toAdminError(error: unknown): unknown {

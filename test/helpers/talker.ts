@@ -13,7 +13,9 @@ export class Talker {
 
   constructor(
     readonly user: User,
-    readonly name: string
+    readonly name: string,
+    /** Between an answer and the next note. */
+    private readonly pauseMs = 0
   ) {
     this.#done = this.#talk()
   }
@@ -36,6 +38,7 @@ export class Talker {
       }
       this.sent.push(note)
       while (this.user.closes.length === connections && !this.#isAnswered(note)) await delay(5)
+      if (this.pauseMs > 0 && !this.#stopped) await delay(this.pauseMs)
     }
     for (const note of this.sent) this.#isAnswered(note)
   }

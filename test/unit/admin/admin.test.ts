@@ -8,15 +8,17 @@ import { join } from 'node:path'
 import { pino } from 'pino'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import {
+  AdminError,
   type AdminServer,
   type AdminServerOptions,
   acquireNodeLock,
+  adminPost,
   adminRequest,
   createAdminServer,
   readNodePid
 } from '../../../src/admin/index.js'
 import { shortSocketPath } from '../../../src/admin/socket-path.js'
-import { createFakeSource, HASH, STATUS, TIP } from './fake-source.js'
+import { CONFIG, createFakeSource, HASH, STATUS, TIP, UNL } from './fake-source.js'
 
 // Processes are started here, which takes its time on a busy machine.
 vi.setConfig({ testTimeout: 60_000 })
@@ -89,7 +91,9 @@ describe('the admin API', () => {
     const { path } = await start()
     expect(await rawRequest(path, '/')).toBe(404)
     expect(await rawRequest(path, '/v1/ledgers/1/2')).toBe(404)
-    expect(await rawRequest(path, '/v1/status', { method: 'POST' })).toBe(405)
+    expect(await rawRequest(path, '/v1/status', { method: 'PUT' })).toBe(405)
+    expect(await rawRequest(path, '/v1/status', { method: 'POST' })).toBe(400)
+    expect(await rawRequest(path, '/v1/wishes')).toBe(400)
     expect(await rawRequest(path, '/v1/status', { headers: { origin: 'http://evil.example' } })).toBe(403)
     expect(await rawRequest(path, `/${'x'.repeat(2000)}`)).toBe(414)
     expect(await rawRequest(path, `/${'x'.repeat(20_000)}`)).toBe(431)
@@ -160,6 +164,133 @@ describe('the admin API', () => {
     expect(await waiting).toMatchObject({ name: 'AdminError' })
     expect(await readdir(join(dir, 'hist'))).toEqual(['node.pid'])
     await expect(adminRequest(dir, '/v1/status')).rejects.toMatchObject({ code: 'not-reachable' })
+  })
+})
+
+const WISH = { wish: { kind: 'set', name: 'threshold', value: 80 } } as const
+
+interface Posted {
+  body?: string
+  headers?: Record<string, string>
+  path?: string
+}
+
+/** The status of the answer and the error in it. */
+function post(socketPath: string, { body = JSON.stringify(WISH), headers = {}, path = '/v1/wishes' }: Posted) {
+  return new Promise<{ status: number; message: string }>((resolve, reject) => {
+    const type = { 'content-type': 'application/json' }
+    const call = request({ socketPath, path, agent: false, method: 'POST', headers: { ...type, ...headers } })
+    call.on('response', (response) => {
+      let text = ''
+      response.on('data', (chunk: Buffer) => {
+        text += chunk.toString()
+      })
+      response.on('end', () => {
+        const { error } = JSON.parse(text) as { error?: { message: string } }
+        resolve({ status: response.statusCode ?? 0, message: error?.message ?? '' })
+      })
+    })
+    // An answer may come before all of a long body is sent.
+    call.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE' && error.code !== 'ECONNRESET') reject(error)
+    })
+    call.end(body)
+  })
+}
+
+describe('operations', () => {
+  it('are handed to the node, and its answer comes back', async () => {
+    const asked: unknown[] = []
+    const note =
+      <T>(answer: T) =>
+      (...args: unknown[]): T => {
+        asked.push(args)
+        return answer
+      }
+    await start({
+      source: createFakeSource({
+        wish: note(Promise.resolve({ outcome: 'pending' as const, change: null, notes: [] })),
+        connectPeer: note(Promise.resolve({ publicKey: HASH })),
+        banPeer: note({ publicKey: HASH, untilMs: 7 }),
+        unbanPeer: note({ publicKey: HASH, wasBanned: false }),
+        ping: note(Promise.resolve({ publicKey: HASH, roundTripsMs: [null], error: 'no answer' }))
+      })
+    })
+    const add = { wish: { kind: 'add-validator', key: HASH.toUpperCase() }, force: true } as const
+    expect(await adminPost(dir, '/v1/wishes', add)).toMatchObject({ outcome: 'pending' })
+    expect(await adminPost(dir, '/v1/peers/connect', { address: '/ip4/1.2.3.4' })).toEqual({ publicKey: HASH })
+    expect(await adminPost(dir, '/v1/peers/ban', { peer: 'abc', seconds: 5 })).toMatchObject({ untilMs: 7 })
+    expect(await adminPost(dir, '/v1/peers/unban', { peer: 'abc' })).toMatchObject({ wasBanned: false })
+    expect(await adminPost(dir, '/v1/ping', { peer: 'abc' })).toMatchObject({ roundTripsMs: [null] })
+    expect(asked).toEqual([
+      [{ wish: { kind: 'add-validator', key: HASH }, force: true }],
+      ['/ip4/1.2.3.4'],
+      [{ peer: 'abc', seconds: 5 }],
+      ['abc'],
+      ['abc', 1]
+    ])
+  })
+
+  it('that the node refuses come back with its words', async () => {
+    const wish = async () => {
+      throw new AdminError('refused', 'not while it rains')
+    }
+    const { path } = await start({ source: createFakeSource({ wish }) })
+    await expect(adminPost(dir, '/v1/wishes', WISH)).rejects.toMatchObject({
+      code: 'refused',
+      message: 'not while it rains'
+    })
+    expect((await post(path, {})).status).toBe(409)
+  })
+
+  it.each<[string, Posted, number, RegExp]>([
+    ['another type', { headers: { 'content-type': 'text/plain' } }, 400, /content type application\/json/],
+    ['no type', { headers: { 'content-type': '' } }, 400, /content type/],
+    ['a web page', { headers: { origin: 'http://evil.example' } }, 403, /not for web pages/],
+    ['no JSON', { body: '{' }, 400, /is no JSON/],
+    ['an empty body', { body: '' }, 400, /is no JSON/],
+    ['a number', { body: '7' }, 400, /the request: /],
+    ['a long body', { body: ' '.repeat(1_000_000) }, 400, /longer than 16384 bytes/],
+    ['a strange key', { body: '{"wish":{"kind":"add-validator","key":"ab"}}' }, 400, /wish\.key: must be a public key/],
+    ['a strange kind', { body: '{"wish":{"kind":"add-friend","key":"ab"}}' }, 400, /wish\.kind/],
+    ['a strange name', { body: '{"wish":{"kind":"set","name":"unl","value":1}}' }, 400, /wish\.name/],
+    ['a strange number', { body: '{"wish":{"kind":"set","name":"threshold","value":1.5}}' }, 400, /wish\.value/],
+    ['more than is known', { body: `{"wish":${JSON.stringify(WISH.wish)},"fast":true}` }, 400, /fast/],
+    ['a short path', { path: '/v1/backup', body: '{"path":"here"}' }, 400, /path: must be an absolute path/],
+    ['a ban for ever', { path: '/v1/peers/ban', body: '{"peer":"a","seconds":1e12}' }, 400, /seconds/],
+    ['many pings', { path: '/v1/ping', body: '{"peer":"a","count":101}' }, 400, /count/],
+    ['what is only read', { path: '/v1/status' }, 404, /nothing to be done/]
+  ])('are refused in words: %s', async (_, posted, status, words) => {
+    let wishes = 0
+    const wish = async () => {
+      wishes++
+      return { outcome: 'pending' as const, change: null, notes: [] }
+    }
+    const { path } = await start({ source: createFakeSource({ wish }) })
+    const answer = await post(path, posted)
+    expect(answer.message).toMatch(words)
+    expect(answer.status).toBe(status)
+    expect(wishes).toBe(0)
+    expect(await adminRequest(dir, '/v1/status')).toEqual(STATUS)
+  })
+
+  it('a body that is cut harms nobody', async () => {
+    const { path } = await start()
+    const socket = connect(path)
+    socket.on('error', () => {})
+    socket.resume()
+    socket.write('POST /v1/wishes HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{')
+    socket.end()
+    await once(socket, 'close')
+    expect(await adminRequest(dir, '/v1/status')).toEqual(STATUS)
+  })
+
+  it('shows the UNL, the config, the state and what the doctor finds', async () => {
+    await start()
+    expect(await adminRequest(dir, '/v1/unl')).toEqual(UNL)
+    expect(await adminRequest(dir, '/v1/config')).toEqual(CONFIG)
+    expect(await adminRequest(dir, '/v1/state')).toMatchObject({ root: HASH, files: 2 })
+    expect(await adminRequest(dir, '/v1/doctor')).toMatchObject({ running: true })
   })
 })
 

@@ -143,6 +143,7 @@ export function createFakeSource(change: Partial<AdminSource> = {}): AdminSource
     connectPeer: async () => ({ publicKey: KEY }),
     banPeer: () => ({ publicKey: KEY, untilMs: 0 }),
     unbanPeer: () => ({ publicKey: KEY, wasBanned: true }),
+    backup: async ({ path }) => ({ path, bytes: 1, seq: TIP, tip: TIP, stateRoot: HASH, notes: [] }),
     ping: async (_peer, count) => ({ publicKey: KEY, roundTripsMs: Array(count).fill(1.5), error: null }),
     ledger: async (ref) => {
       if (ref === 'latest' || ref === HASH) return viewOf(TIP)

@@ -17,6 +17,16 @@ const COMMANDS = [
   'id',
   'status',
   'peers',
+  'peers connect',
+  'peers ban',
+  'peers unban',
+  'ping',
+  'unl ls',
+  'unl add',
+  'unl remove',
+  'config ls',
+  'config set',
+  'doctor',
   'ledger ls',
   'ledger show',
   'ledger verify',
@@ -74,6 +84,20 @@ describe('wrong usage is one line and exit code 2', () => {
     [['new', 'a', '--pubport', '70000'], /--pubport.*'70000' is invalid/],
     [['status', 'a', '--jsn'], /unknown option '--jsn' \(Did you mean --json\?\)/],
     [['ledger', 'ls', 'a', '--count', '0'], /--count.*'0' is invalid/],
+    [['unl', 'add'], /missing required argument 'dir'/],
+    [['unl', 'add', 'a', 'b'], /"b" is no public key \(64 hex digits\)/],
+    [['unl', 'remove', 'ab'.repeat(32)], /the contract directory is missing/],
+    [['unl', 'add', '--wait', 'a', 'ab'.repeat(32)], /--wait.*'a' is invalid.*Put --wait at the end/],
+    [['config', 'set', 'a', 'roundtime'], /directory, name and value are needed/],
+    [['config', 'set', 'a', 'rountime', '5'], /unknown name "rountime": did you mean "roundtime"\?/],
+    [['config', 'set', 'a', 'frobs', '5'], /unknown name "frobs": one of roundtime, minroundtime/],
+    [
+      ['config', 'set', 'a', 'roundtime', '0'],
+      /roundtime must be a number of milliseconds from 1 to 3600000; it is "0"/
+    ],
+    [['config', 'set', 'a', 'threshold', '66.7'], /threshold must be a percentage from 67 to 100; it is "66.7"/],
+    [['peers', 'ban', 'a', 'b', '--seconds', '0'], /--seconds.*'0' is invalid/],
+    [['ping', 'a', 'b', '--count', '101'], /--count.*'101' is invalid/],
     [['ledger', 'show', 'first', 'a'], /"first" is no ledger: name it by its number/],
     [['client', 'localhost'], /"localhost" is not a ws:\/\/ or wss:\/\/ URL/],
     [['client', 'ws://localhost', '--send', 'a', '--lines'], /--send and --lines exclude each other/],
@@ -148,7 +172,7 @@ describe('new, rekey and id', () => {
     expect(err).toMatch(/a node runs on .* already \(process \d+\): stop it first/)
   })
 
-  it.each(['rekey', 'id', 'status', 'peers', 'ledger ls', 'ledger verify'])(
+  it.each(['rekey', 'id', 'status', 'peers', 'unl ls', 'config ls', 'doctor', 'ledger ls', 'ledger verify'])(
     '%s says what is no contract directory',
     async (command) => {
       const { code, out, err } = await runCli([...command.split(' '), base])
@@ -174,9 +198,9 @@ describe('a mistake in hp.cfg', () => {
 })
 
 describe('a node that does not run', () => {
-  it.each(['status', 'peers'])('%s: exit code 3', async (command) => {
+  it.each(['status', 'peers', 'unl ls', 'config ls'])('%s: exit code 3', async (command) => {
     await runCli(['new', dir])
-    const { code, out, err } = await runCli([command, dir, '--json'])
+    const { code, out, err } = await runCli([...command.split(' '), dir, '--json'])
     expect([code, out]).toEqual([3, ''])
     expect(err).toMatch(/^hp-p2p: no node runs on .*: start it with `hp-p2p run`\n$/)
   })
