@@ -7,6 +7,7 @@
  * device is attached, and `{ delayMs, forwarded, dropped }` after each change.
  */
 import { closeSync, read, writeSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
 import { sweepDeadRuns } from './namespaces.js'
 import { enterNamespace, openTun } from './system.js'
 
@@ -14,6 +15,8 @@ const MAX_PACKET_BYTES = 65_536
 /** Packets wait for their time up to this many bytes; what comes above is lost, as in a router. */
 const MAX_WAITING_BYTES = 64 * 1024 * 1024
 const COMPACT_AFTER = 1024
+const SWEEP_TRIES = 60
+const SWEEP_AGAIN_MS = 500
 
 interface Waiting {
   dueMs: number
@@ -111,7 +114,17 @@ process.on('message', ({ delayMs }: { delayMs: number }) => {
   process.send?.({ delayMs, forwarded: line.forwarded, dropped: line.dropped })
 })
 // The parent is gone, in order or not.
-process.on('disconnect', () => {
-  void sweepDeadRuns().finally(() => process.exit())
+process.on('disconnect', async () => {
+  for (let tries = 0; tries < SWEEP_TRIES; tries++) {
+    try {
+      // The channel ends a little before the process.
+      if ((await sweepDeadRuns()).some((name) => name === namespace)) break
+    } catch {
+      // A machine that is short of something, or another run that sweeps as well.
+    }
+    await delay(SWEEP_AGAIN_MS)
+  }
+  // An exit in order would wait for the thread that reads from the device.
+  process.kill(process.pid, 'SIGKILL')
 })
 process.send?.({ ready: true })

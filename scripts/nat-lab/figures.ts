@@ -32,16 +32,12 @@ export interface Directness {
   pairs: number
 }
 
-export function isRelayed(address: string | null): boolean {
-  return address?.includes('/p2p-circuit') ?? false
-}
-
 /** A pair is direct when one of its sides says so. */
 export async function measureDirectness(network: LabNetwork): Promise<Directness> {
   const kinds = new Map<string, boolean>()
   for (const { from, to, row } of await network.links()) {
     const pair = [from, to].sort().join(' ')
-    kinds.set(pair, (kinds.get(pair) ?? false) || !isRelayed(row.address))
+    kinds.set(pair, (kinds.get(pair) ?? false) || row.relayed === false)
   }
   const nodes = network.running.length
   const direct = [...kinds.values()].filter(Boolean).length

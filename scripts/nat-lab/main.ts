@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import Table from 'cli-table3'
-import { formatFigures, isRelayed, measureDirectness, measureLedgers, spreadOf } from './figures.js'
+import { formatFigures, measureDirectness, measureLedgers, spreadOf } from './figures.js'
 import { Internet } from './internet.js'
 import { LabNetwork, type NodePlan } from './network.js'
 import { findObstacle } from './system.js'
@@ -53,9 +53,9 @@ async function showLinks(network: LabNetwork): Promise<string> {
       if (to === from) return ''
       const link = links.find((candidate) => candidate.from === from && candidate.to === to)
       if (link === undefined) return 'none'
-      const { address, direction, latencyMs } = link.row
+      const { relayed, direction, latencyMs } = link.row
       const rtt = latencyMs === null ? '' : `, ${Math.round(latencyMs)} ms`
-      return `${isRelayed(address) ? 'relayed' : 'direct'} ${direction === 'outbound' ? 'out' : 'in'}${rtt}`
+      return `${relayed ? 'relayed' : 'direct'} ${direction === 'outbound' ? 'out' : 'in'}${rtt}`
     })
     table.push([from, ...cells])
   }

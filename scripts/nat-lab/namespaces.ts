@@ -5,12 +5,13 @@ import { run } from './system.js'
 const PREFIX = 'hplab'
 const GONE_TIMEOUT_MS = 5_000
 
-/** When a process started, in clock ticks since boot; null when there is none. */
+/** When a process started, in clock ticks since boot; null when there is none, or it has ended and nobody took note. */
 function startOf(pid: number): string | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    // Field 22; the name before it may hold spaces and ends with the last bracket.
-    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]).toString(36)
+    // From field 3 on; the name before it may hold spaces and ends with the last bracket.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return /^[ZX]/.test(fields[0] ?? '') ? null : Number(fields[19]).toString(36)
   } catch {
     return null
   }

@@ -2,18 +2,21 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { NodeStatus, PeerRow } from '../../src/admin/index.js'
 import { prepareContract } from '../../src/cli/devnet/contract.js'
-import { createContractDir } from '../../src/config/index.js'
+import { createContractDir, loadConfig } from '../../src/config/index.js'
 import { createKeyPair } from '../../src/crypto/index.js'
 import { toPeerId } from '../../src/network/peer-id.js'
-import { NodeProcess } from '../../test/helpers/node-process.js'
+import { MAIN, NodeProcess } from '../../test/helpers/node-process.js'
 import { User } from '../../test/helpers/user.js'
 import { waitUntil } from '../../test/helpers/wait.js'
 import { Gateway } from './gateway.js'
 import type { Host, Internet } from './internet.js'
 import type { HomeOptions, NatKind } from './nat.js'
+import { run } from './system.js'
 
 /** The same on every machine of the lab. */
 export const PORTS = { pubport: 8080, peerport: 22860, tcpport: 22861 }
+
+const JOIN_TIMEOUT_MS = 60_000
 
 /** One node of the network and the machine it runs on. */
 export interface NodePlan {
@@ -69,17 +72,12 @@ export class LabNetwork {
   }
 
   async #prepare(plan: NetworkPlan): Promise<void> {
-    const { internet, dir } = this
+    const { dir } = this
     const contract = await prepareContract(plan.contract, join(dir, 'build'))
     const keys = new Map(plan.nodes.map(({ name }) => [name, createKeyPair()]))
     const unl = plan.nodes.filter(({ role }) => role !== 'observer').map(({ name }) => keys.get(name)?.publicKey ?? '')
-    for (const { name, nat, home } of plan.nodes) {
-      await (nat === undefined ? internet.addHost(name) : internet.addHome(name, nat, home))
-    }
-    const addressOf = (name: string): string => {
-      const peerId = toPeerId(keys.get(name)?.publicKey ?? '').toString()
-      return `/ip4/${internet.host(name).publicAddress}/tcp/${PORTS.peerport}/ws/p2p/${peerId}`
-    }
+    for (const { name, nat, home } of plan.nodes) await this.#addMachine(name, nat, home)
+    const addressOf = (name: string): string => this.#addressOf(name, keys.get(name)?.publicKey ?? '')
     const first = plan.nodes[0]?.name as string
     for (const { name, role = 'validator', peers = [first], config } of plan.nodes) {
       const pair = keys.get(name)
@@ -100,13 +98,53 @@ export class LabNetwork {
         }
       })
       await contract.install(path)
-      const host = internet.host(name)
-      const gateway = await Gateway.open(host.namespace, PORTS.pubport)
-      const launcher = ['ip', 'netns', 'exec', host.namespace]
-      const node = new NodeProcess(path, pair.publicKey, `ws://127.0.0.1:${gateway.port}`, PORTS, launcher)
-      this.nodes.push({ name, host, role, process: node, gateway })
+      await this.#addNode(name, role, pair.publicKey)
     }
     await rm(join(dir, 'build'), { recursive: true, force: true })
+  }
+
+  /**
+   * Makes a further machine, and on it with `hp-p2p join` a node of the running network that is told of one peer alone.
+   * Start it by `start`.
+   */
+  async join(name: string, through: string, nat?: NatKind, home?: HomeOptions): Promise<LabNode> {
+    const { namespace } = await this.#addMachine(name, nat, home)
+    const path = join(this.dir, name)
+    const ports = Object.entries(PORTS).flatMap(([port, number]) => [`--${port}`, String(number)])
+    const command = [process.execPath, MAIN, 'join', path, this.address(through), '--no-start', ...ports]
+    await run('ip', ['netns', 'exec', namespace, ...command], { timeoutMs: JOIN_TIMEOUT_MS })
+    const { keys } = await loadConfig(path)
+    return this.#addNode(name, 'observer', keys.publicKey)
+  }
+
+  /** The multiaddr that others are told of a node. */
+  address(name: string): string {
+    return this.#addressOf(name, this.node(name).process.publicKey)
+  }
+
+  #addressOf(name: string, publicKey: string): string {
+    const { publicAddress } = this.internet.host(name)
+    return `/ip4/${publicAddress}/tcp/${PORTS.peerport}/ws/p2p/${toPeerId(publicKey).toString()}`
+  }
+
+  #addMachine(name: string, nat?: NatKind, home?: HomeOptions): Promise<Host> {
+    return nat === undefined ? this.internet.addHost(name) : this.internet.addHome(name, nat, home)
+  }
+
+  async #addNode(name: string, role: LabNode['role'], publicKey: string): Promise<LabNode> {
+    const host = this.internet.host(name)
+    const gateway = await Gateway.open(host.namespace, PORTS.pubport)
+    const launcher = ['ip', 'netns', 'exec', host.namespace]
+    const url = `ws://127.0.0.1:${gateway.port}`
+    const node = {
+      name,
+      host,
+      role,
+      gateway,
+      process: new NodeProcess(join(this.dir, name), publicKey, url, PORTS, launcher)
+    }
+    this.nodes.push(node)
+    return node
   }
 
   node(name: string): LabNode {
@@ -139,6 +177,22 @@ export class LabNetwork {
     await this.#waitForAll(
       'ready',
       ({ sync, quorum, seq }) => sync === 'synced' && quorum.present >= validators && seq > 0,
+      timeoutMs
+    )
+  }
+
+  /** Waits until every pair of running nodes is connected, directly or through a relay. */
+  async waitUntilMeshed(timeoutMs?: number): Promise<void> {
+    const others = this.running.length - 1
+    await this.waitUntil(
+      'all pairs connected',
+      async () => {
+        const links = await this.links()
+        const names = new Set(this.running.map(({ name }) => name))
+        return this.running.every(
+          ({ name }) => links.filter(({ from, to }) => from === name && names.has(to)).length === others
+        )
+      },
       timeoutMs
     )
   }

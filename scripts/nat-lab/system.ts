@@ -36,9 +36,13 @@ export function findPortMappingObstacle(): string | null {
 }
 
 /** Runs a program to its end with `input`; rejects with what it printed when it fails. */
-export function run(program: string, args: string[], input = ''): Promise<string> {
+export function run(
+  program: string,
+  args: string[],
+  { input = '', timeoutMs = COMMAND_TIMEOUT_MS }: { input?: string; timeoutMs?: number } = {}
+): Promise<string> {
   return new Promise((resolve, reject) => {
-    const child = execFile(program, args, { timeout: COMMAND_TIMEOUT_MS }, (error, stdout, stderr) => {
+    const child = execFile(program, args, { timeout: timeoutMs }, (error, stdout, stderr) => {
       if (error === null) resolve(stdout)
       else reject(new Error(`${program} ${args.join(' ')}: ${stderr.trim() || error.message}\n${input}`))
     })
@@ -51,12 +55,12 @@ export function run(program: string, args: string[], input = ''): Promise<string
 /** Runs lines of `ip`, all or none of what follows the first that fails; in a namespace when one is named. */
 export async function ip(lines: string[], namespace?: string): Promise<void> {
   const where = namespace === undefined ? [] : ['-n', namespace]
-  await run('ip', [...where, '-batch', '-'], `${lines.join('\n')}\n`)
+  await run('ip', [...where, '-batch', '-'], { input: `${lines.join('\n')}\n` })
 }
 
 /** Loads a rule set with nft in a namespace, in one step. */
 export async function nft(namespace: string, rules: string): Promise<void> {
-  await run('ip', ['netns', 'exec', namespace, 'nft', '-f', '-'], rules)
+  await run('ip', ['netns', 'exec', namespace, 'nft', '-f', '-'], { input: rules })
 }
 
 /** Sets kernel parameters under net/ in a namespace: `ipv4/ip_forward` to a value. */
