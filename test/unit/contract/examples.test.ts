@@ -1,9 +1,9 @@
 import { createPublicKey, verify } from 'node:crypto'
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import type { ContractRunner } from '../../../src/contract/index.js'
-import { build, example, keyOf, makeDir, makeExecution, makeRunner, textOf } from './helpers.js'
+import { build, example, keyOf, makeDir, makeExecution, makeRunner, setSandbox, textOf } from './helpers.js'
 
 /** A contract directory with the example's bin/, as the devnet makes it. */
 function makeContractDir(name: string): string {
@@ -22,7 +22,9 @@ function sendTo(runner: ContractRunner): (...inputs: string[][]) => Promise<stri
   }
 }
 
-describe('examples', { timeout: 60_000 }, () => {
+describe.each(['off', 'auto'] as const)('examples with the sandbox %s', { timeout: 60_000 }, (mode) => {
+  beforeEach(() => setSandbox(mode))
+
   it('have a manifest whose files exist', () => {
     const names = readdirSync(example(''))
     expect(names).toEqual(expect.arrayContaining(['counter', 'directory', 'echo', 'echo-node', 'multisig']))
