@@ -164,6 +164,11 @@ async function verifyOnline(dir: string): Promise<VerifyResult> {
   }
 }
 
+function describeVerified(result: VerifyResult): string {
+  const milestones = 'milestones' in result ? `; ${result.milestones} changes of the config` : ''
+  return `${result.checked} ledgers are sound: hashes, links and certificates${milestones}`
+}
+
 async function runVerify(dir: string, options: { json?: boolean }): Promise<void> {
   const found = await stat(dir).catch(() => null)
   if (found?.isFile()) return await verifyFile(dir, options)
@@ -175,7 +180,7 @@ async function runVerify(dir: string, options: { json?: boolean }): Promise<void
   )
   end()
   if (options.json) printValue(result)
-  else if (result.ok) printLine(`${result.checked} ledgers are sound: hashes, links and certificates`)
+  else if (result.ok) printLine(describeVerified(result))
   if (!result.ok)
     throw new CliError(
       `${result.checked} ledgers are sound, then ledger ${result.problem?.seq}: ${result.problem?.what}`
