@@ -25,6 +25,8 @@ export function createProgram(): Command {
     .helpOption('-h, --help', 'print this help')
     .helpCommand('help [command]', 'print the help of a command')
     .exitOverride()
+    // An option belongs to the command that it stands behind: `peers` has commands and options of its own.
+    .enablePositionalOptions()
     .configureOutput({ outputError: (text, write) => write(`hp-p2p: ${oneLine(withRemedy(text))}\n`) })
     .addHelpText(
       'after',

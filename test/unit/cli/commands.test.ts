@@ -252,7 +252,7 @@ describe('a running node is shown', () => {
     expect(JSON.parse((await runCli(['peers', dir, '--json'])).out)).toEqual([peer])
     const { code, out } = await runCli(['peers', dir])
     expect(code).toBe(0)
-    expect(out).toMatch(/^key +role +link/)
+    expect(out).toMatch(/^key +peer id +role +link/)
     expect(out).toContain('1.3 ms')
     expect(out).toContain('\\x1b[2J')
     expect(out).not.toContain('\x1b')
