@@ -86,7 +86,7 @@ export class SnapshotReader {
 
   /** What the state has as its root now: 40 bytes that the root is the hash of. */
   readRootChunk(): Uint8Array | undefined {
-    return this.#snapshot.isIntact ? encodeRootChunk(this.#snapshot.tree) : undefined
+    return this.#snapshot.isReadable ? encodeRootChunk(this.#snapshot.tree) : undefined
   }
 
   /** Block `index` of the file at `path` of the last agreed state. */
@@ -133,7 +133,7 @@ export class SnapshotReader {
       held.lastAskedMs = nowMs
       return held.tree
     }
-    if (root !== this.#snapshot.root || !this.#snapshot.isIntact) return undefined
+    if (root !== this.#snapshot.root || !this.#snapshot.isReadable) return undefined
     if (this.#held.size >= HELD_ROOTS_MAX) {
       const [oldest] = [...this.#held].sort(([, a], [, b]) => a.lastAskedMs - b.lastAskedMs)
       if (oldest !== undefined) this.#held.delete(oldest[0])

@@ -99,7 +99,12 @@ export class Snapshot {
 
   /** False when the files are not those of the last committed root: nothing can be restored from them. */
   get isIntact(): boolean {
-    return !this.#damaged && !this.#behind && this.#suspects.size === 0
+    return this.isReadable && this.#suspects.size === 0
+  }
+
+  /** False when the tree is not that of the last committed root. Single files may be damaged nevertheless. */
+  get isReadable(): boolean {
+    return !this.#damaged && !this.#behind
   }
 
   /**
@@ -190,21 +195,28 @@ export class Snapshot {
 
   /**
    * Looks at all entries again: what was altered since the last look is noticed (damage that times do not show too, if
-   * `reread`). Then either the snapshot has the committed root, or `isIntact` is false.
+   * `reread`). Then either the snapshot has the committed root, or `isIntact` is false. True when something was repaired.
    */
-  async check(reread = false): Promise<void> {
+  async check(reread = false): Promise<boolean> {
     await this.catchUp()
     const isAll = reread || this.#suspects.size >= SUSPECTS_MAX
     let last: TrackedDir | undefined = isAll ? undefined : this.#tracked
     if (last !== undefined) for (const file of this.#suspects) last = forget(last, file.split('/'))
     await this.#scan(last)
     this.#suspects.clear()
+    const isAltered = this.root !== this.#journal.root
+    if (isAltered && this.#journal.size > 0) {
+      // What is still in the journal need not come from elsewhere.
+      await this.#carryOut(undefined, true)
+      await this.#scan(this.#tracked)
+    }
     if (this.root === this.#journal.root) {
       if (this.#damaged) await this.#makeSound()
-      return
+      return isAltered
     }
     if (!this.#damaged) this.#warnOfDamage(this.#journal.root)
     this.#damaged = true
+    return false
   }
 
   /** Makes the snapshot's files durable and empties the journal. */

@@ -137,12 +137,12 @@ export class StateStore {
     return this.#run('recovering the state', async () => {
       if (options.reread === true) this.#tracked = undefined
       const found = await this.#tryScan()
-      await this.#snapshot.check(options.reread)
+      const isRepaired = await this.#snapshot.check(options.reread)
       const hasSnapshot = this.#snapshot.root === agreed
       if (hasSnapshot) await this.#snapshot.accept(agreed)
       if (found === agreed) {
         if (!hasSnapshot) await this.#commit(agreed)
-        return hasSnapshot ? 'clean' : 'restored'
+        return hasSnapshot && !isRepaired ? 'clean' : 'restored'
       }
       if (!hasSnapshot) return 'unknown'
       this.#log.warn({ found: found ?? 'no state', agreed }, 'the state is not the agreed one: restoring it')
