@@ -38,7 +38,7 @@ export const PROPOSAL_LIMITS = {
   forwardContentBytes: 8 * 1024 * 1024,
   /** User entries of all forward batches in one proposal; the users that they name are limited by `users`. */
   forwardUserEntries: 16_384,
-  /** A proposal with both its parts. */
+  /** A proposal with all its parts. */
   messageBytes: 77 * 1024 * 1024,
   nonceBytes: 16
 } as const

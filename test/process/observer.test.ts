@@ -20,8 +20,8 @@ async function measure(user: User, count: number): Promise<number> {
 
 /** The validator that takes what users of `observer` send. */
 function findCarrier(cluster: Cluster, observer: NodeProcess): NodeProcess | undefined {
-  const { validator } = observer.log().findLast((entry) => 'validator' in entry && entry.part === 'forwarding') ?? {}
-  return cluster.nodes.find(({ publicKey }) => publicKey === validator)
+  const last = observer.log().findLast((entry) => 'validator' in entry && entry.part === 'forwarding')
+  return cluster.nodes.find(({ publicKey }) => publicKey === last?.validator)
 }
 
 describe('users of an observer', () => {
