@@ -2,21 +2,9 @@ import { describe, expect, it } from 'vitest'
 import { checkOneChain, inputsOf } from '../helpers/chain.js'
 import { Cluster } from '../helpers/cluster.js'
 import type { NodeProcess } from '../helpers/node-process.js'
-import type { User } from '../helpers/user.js'
 
 const USERS = 4
 const INPUTS_EACH = 50
-
-/** Time from an input to its output, ms: the median of `count`. */
-async function measure(user: User, count: number): Promise<number> {
-  const times: number[] = []
-  for (let index = 0; index < count; index++) {
-    const startMs = performance.now()
-    await user.ask(`measure ${index}\n`)
-    times.push(performance.now() - startMs)
-  }
-  return times.sort((a, b) => a - b)[Math.floor(count / 2)] as number
-}
 
 /** The validator that takes what users of `observer` send. */
 function findCarrier(cluster: Cluster, observer: NodeProcess): NodeProcess | undefined {
@@ -31,8 +19,6 @@ describe('users of an observer', () => {
     const [far, idle] = [await cluster.connect(4), await cluster.connect(4)]
     expect(await far.ask('from far\n')).toBe('FROM FAR\n')
     expect(await near.ask('from near\n')).toBe('FROM NEAR\n')
-    const [direct, forwarded] = [await measure(near, 30), await measure(far, 30)]
-    console.log(`input to output: ${direct.toFixed(1)} ms at a validator, ${forwarded.toFixed(1)} ms at an observer`)
     await cluster.waitUntilSettled()
     await cluster.stopAll()
     const chain = await checkOneChain(cluster.nodes)
