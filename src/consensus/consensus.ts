@@ -23,6 +23,11 @@ export interface ConsensusOptions {
   tip: LedgerTip
   /** Own deeds for tip.seq + 1 or later, from the journal. */
   journaled?: Journaled | null
+  /**
+   * What this validator said before is not known: it says nothing before a ledger of a later time than this is closed,
+   * ms since the epoch. It had closed none such, so that it cannot have voted on the one after it.
+   */
+  silentUntilMs?: number | null
   timeouts?: Timeouts
 }
 
@@ -39,6 +44,7 @@ export class Consensus {
   readonly #timeouts: Timeouts
   /** Own deeds of a seq that is still to come, or being decided, from before a restart. */
   readonly #journaled: Journaled | null
+  readonly #silentUntilMs: number
   readonly #pace: Pace
   readonly #emit = (effect: ConsensusEffect): void => {
     this.#effects.push(effect)
@@ -63,6 +69,7 @@ export class Consensus {
     this.#timeouts = options.timeouts ?? DEFAULT_TIMEOUTS
     this.#adoptConfig(options.config)
     this.#journaled = options.journaled ?? null
+    this.#silentUntilMs = options.silentUntilMs ?? Number.NEGATIVE_INFINITY
     this.#tip = options.tip
     this.#expected = new Set(this.#unl)
     this.#pace = new Pace(this.#config, this.#tip.inputCount)
@@ -97,6 +104,10 @@ export class Consensus {
   }
   get quorum(): number {
     return this.#quorum
+  }
+  /** A validator that must not vote on this ledger, since what it has said about it may be forgotten. */
+  get isSilent(): boolean {
+    return this.isValidator && !this.#speaks()
   }
   get isValidator(): boolean {
     return this.#members.has(this.#self)
@@ -213,7 +224,8 @@ export class Consensus {
 
   /** Own votes below the journal's seq were given and are forgotten: none may be given again. */
   #speaks(): boolean {
-    return this.isValidator && (this.#journaled === null || this.seq >= this.#journaled.seq)
+    if (!this.isValidator || this.#tip.timeMs <= this.#silentUntilMs) return false
+    return this.#journaled === null || this.seq >= this.#journaled.seq
   }
 
   #close(ledger: Ledger, certificate: Certificate): void {

@@ -1,4 +1,5 @@
 import { CodecError } from '../codec/index.js'
+import type { LedgerLink } from './check.js'
 import type { LedgerDb, WriteOp } from './db.js'
 import { LedgerStoreError } from './errors.js'
 import { encodeSeq, KEYS } from './keys.js'
@@ -19,13 +20,40 @@ export interface Start {
 /** Milestones that one batch writes. */
 const BATCH = 100
 
+/** Verifies a start as `writeStart` does, and writes nothing. @throws LedgerStoreError 'not-proven' */
+export async function checkStart(
+  chain: Chain,
+  { milestones, base: baseBytes }: Start,
+  linkAt: (seq: number) => Promise<LedgerLink | null>
+): Promise<void> {
+  const trust = new TrustChain(chain.genesis)
+  const base = readLink(baseBytes, 'the base')
+  for await (const bytes of milestones) {
+    const entry = readLink(bytes, `the milestone after ledger ${trust.seq}`)
+    const { seq } = entry.header
+    if (seq > base.header.seq) throw notProven(`ledger ${seq}`, `it is behind the base, ledger ${base.header.seq}`)
+    check(`ledger ${seq}`, () => trust.advance(entry))
+    if (seq <= chain.tip.header.seq && (await linkAt(seq))?.hash !== entry.hash) {
+      throw notProven(`ledger ${seq}`, 'it is not the one that is here')
+    }
+  }
+  const isNew = base.config !== null && trust.seq < base.header.seq
+  check(`ledger ${base.header.seq}`, () => (isNew ? trust.advance(base) : trust.findProblem(base)))
+}
+
 /**
- * Verifies a start and writes it into a store that has a genesis alone. What makes it count, the tip, is written last.
+ * Verifies a start and writes it into a store whose milestones are part of it. What makes it count, the tip, is written last, together with `finalOps`.
  *
  * @returns the base
  * @throws LedgerStoreError 'not-proven'
  */
-export async function writeStart(db: LedgerDb, chain: Chain, start: Start): Promise<LedgerEntry> {
+export async function writeStart(
+  db: LedgerDb,
+  chain: Chain,
+  start: Start,
+  finalOps: WriteOp[] = []
+): Promise<LedgerEntry> {
+  const tipSeq = chain.tip.header.seq
   const trust = new TrustChain(chain.genesis)
   const base = readLink(start.base, 'the base')
   try {
@@ -36,6 +64,7 @@ export async function writeStart(db: LedgerDb, chain: Chain, start: Start): Prom
       const { seq } = entry.header
       if (seq > base.header.seq) throw notProven(`ledger ${seq}`, `it is behind the base, ledger ${base.header.seq}`)
       check(`ledger ${seq}`, () => trust.advance(entry))
+      if (seq <= tipSeq) continue
       // The base is written at the end.
       if (seq < base.header.seq) ops.push(...linkOps(entry, bytes))
       if (++written % BATCH !== 0) continue
@@ -44,7 +73,7 @@ export async function writeStart(db: LedgerDb, chain: Chain, start: Start): Prom
     }
     const isNew = base.config !== null && trust.seq < base.header.seq
     check(`ledger ${base.header.seq}`, () => (isNew ? trust.advance(base) : trust.findProblem(base)))
-    await db.write([...ops, ...linkOps(base, start.base), ...boundsOps(base)], { sync: true })
+    await db.write([...ops, ...finalOps, ...linkOps(base, start.base), ...boundsOps(base)], { sync: true })
     return base
   } catch (error) {
     await cutAbove(db, chain.tip).catch(() => {})

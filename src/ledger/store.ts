@@ -14,9 +14,10 @@ import { LedgerDb, type WriteOptions } from './db.js'
 import { LedgerStoreError } from './errors.js'
 import { readGenesisFile, writeGenesisFile } from './genesis-file.js'
 import { encodeSeq, KEYS } from './keys.js'
+import { decodeLinkRecord } from './link-record.js'
 import { LedgerReader } from './reader.js'
 import { checkLayout, loadChain } from './start.js'
-import { type Start, writeStart } from './start-from.js'
+import { checkStart, type Start, writeStart } from './start-from.js'
 import { LedgerTable } from './table.js'
 import { appendOps, assertNext, dropUsersOps, pruneOps, usersBefore } from './writing.js'
 
@@ -136,6 +137,41 @@ export class LedgerStore extends LedgerReader {
         throw new LedgerStoreError('not-empty', message)
       }
       const { header, hash } = await writeStart(this.db, chain, start)
+      chain.tip = { header, hash }
+      chain.first = header.seq + 1
+    })
+  }
+
+  /**
+   * Goes on from a later ledger, for a store that fell behind what anybody keeps: as `startFrom`, and the ledgers up to
+   * now are dropped, milestones apart. A start that contradicts a ledger that is here is refused.
+   *
+   * @throws LedgerStoreError 'not-proven', also when the base is not above the tip
+   */
+  async skipTo(start: { milestones: Uint8Array[]; base: Uint8Array }): Promise<void> {
+    await this.#pruning
+    await this.#exclusive(async () => {
+      const chain = this.started()
+      const { header: last, hash: lastHash } = chain.tip
+      const { seq } = last
+      await checkStart(chain, start, (at) => this.link(at))
+      if (decodeLinkRecord(start.base).header.seq <= seq) {
+        throw new LedgerStoreError(
+          'not-proven',
+          `The ledger to go on from is not after ledger ${seq}, the last one here.`
+        )
+      }
+      while (chain.first <= seq) {
+        const to = Math.min(chain.first + PRUNE_BATCH - 1, seq)
+        await this.db.write(await pruneOps((at) => this.table.entry(at), chain.first, to), { sync: false })
+        chain.first = to + 1
+      }
+      const isMilestone = seq === 0 || (await this.table.entry(seq))?.config !== null
+      const drop = [
+        { type: 'del' as const, key: KEYS.ledger(seq) },
+        { type: 'del' as const, key: KEYS.hash(lastHash) }
+      ]
+      const { header, hash } = await writeStart(this.db, chain, start, isMilestone ? [] : drop)
       chain.tip = { header, hash }
       chain.first = header.seq + 1
     })

@@ -17,6 +17,8 @@ const ANSWER_TIMEOUT_MS = 60_000
 const FIRST_BYTE_TIMEOUT_MS = 5000
 /** Peers whose claims are kept: more than may be connected and in the UNL. */
 const CLAIMS_MAX = 1024
+/** A peer that has the next ledger may just not answer: so often it is looked for before it is given up. */
+const GAP_ROUNDS = 3
 /** Ledgers closed and not yet executed beyond which no more are fetched. */
 const BACKLOG_MAX = 512
 
@@ -41,6 +43,8 @@ export interface CatchUpOptions {
   onBadLedger: (peer: PublicKey, detail: string) => void
   /** Ledgers that wait for their execution. */
   backlog: () => number
+  /** This peer is further and has the next ledger no more; called now and then as long as nobody has it. */
+  onGap: (peer: PublicKey) => Promise<void>
 }
 
 /** Fetches the ledgers that this node has missed, each checked against the UNL that was agreed before it. */
@@ -51,6 +55,8 @@ export class CatchUp {
   readonly #claims = new Map<PublicKey, number>()
   /** How often each peer was asked in vain: it is asked later than others. */
   readonly #failures = new Map<PublicKey, number>()
+  /** Rounds in a row in which peers were further and nobody had the next ledger. */
+  #gaps = 0
   #running: Promise<void> | null = null
 
   constructor(options: CatchUpOptions) {
@@ -110,19 +116,29 @@ export class CatchUp {
     const failures = (peer: PublicKey): number => this.#failures.get(peer) ?? 0
     const peers = [...new Set([...peersAt(next), ...this.#claims.keys()])]
     peers.sort((a, b) => failures(a) - failures(b))
+    let hasGap: PublicKey | null = null
     for (const peer of peers) {
       if (this.#stopping.signal.aborted) return 0
-      const { adopted, whole } = await this.#fetchFrom(peer, next)
+      const { adopted, whole, isGap } = await this.#fetchFrom(peer, next)
+      if (isGap && (this.#claims.get(peer) ?? 0) > next) hasGap = peer
       if (!whole) this.#failures.set(peer, failures(peer) + 1)
-      if (adopted > 0) return adopted
+      if (adopted > 0) {
+        this.#gaps = 0
+        return adopted
+      }
       // A ledger that a peer says it has and does not give is forgotten, until the peer says so again.
       this.#claims.delete(peer)
       if (tip() >= next) return 0
     }
+    this.#gaps = hasGap === null ? 0 : this.#gaps + 1
+    if (hasGap === null || this.#gaps < GAP_ROUNDS) return 0
+    this.#gaps = 0
+    await this.#options.onGap(hasGap)
     return 0
   }
 
-  async #fetchFrom(peer: PublicKey, from: number): Promise<{ adopted: number; whole: boolean }> {
+  /** `isGap`: the peer answered in order, with nothing. */
+  async #fetchFrom(peer: PublicKey, from: number): Promise<{ adopted: number; whole: boolean; isGap: boolean }> {
     const { fetch, log, onBadLedger, tip } = this.#options
     const request = pb.LedgersRequest.encode({ from, count: LEDGERS_PER_REQUEST })
     const before = tip()
@@ -132,12 +148,12 @@ export class CatchUp {
       const timeouts = { firstByteMs: FIRST_BYTE_TIMEOUT_MS, totalMs: ANSWER_TIMEOUT_MS }
       const records = fetch(peer, request, timeouts, this.#stopping.signal)
       const problem = await pipe(records, (source) => this.#takeAll(source, taken))
-      if (problem === null) return { adopted: adopted(), whole: taken.count > 0 }
+      if (problem === null) return { adopted: adopted(), whole: taken.count > 0, isGap: taken.count === 0 }
       onBadLedger(peer, problem)
-      return { adopted: 0, whole: false }
+      return { adopted: 0, whole: false, isGap: false }
     } catch (error) {
       log.debug(`ledgers from ${from} on could not be fetched from ${peer}: ${(error as Error).message}`)
-      return { adopted: adopted(), whole: false }
+      return { adopted: adopted(), whole: false, isGap: false }
     }
   }
 

@@ -28,7 +28,7 @@ import type { Signer } from '../crypto/index.js'
 import type { ProposalContent } from './forwarding/composer.js'
 import { GossipIntake, type GossipVerdict } from './gossip-intake.js'
 import type { Journal, JournalRecord } from './journal.js'
-import { addLock, type OwnVote, restoreJournaled, restoreNothing } from './journaled.js'
+import { addLock, type OwnVote, restoreJournaled, silenceOf } from './journaled.js'
 import type { OwnProposal, ProposalPool } from './proposal-pool.js'
 
 export interface ConsensusDriverOptions {
@@ -40,8 +40,10 @@ export interface ConsensusDriverOptions {
   journal: Journal
   /** What the journal held when it was opened. */
   records: JournalRecord[]
-  /** There are ledgers but no journal: what this validator has said about the next one is not known. */
-  isJournalLost: boolean
+  /** Since when the journal is another than the one this validator began with, ms since the epoch; null for never. */
+  unsureSinceMs: number | null
+  /** Below this ledger the core must not vote: it does not know which forwarded inputs were taken. */
+  speaksFrom: number
   pool: ProposalPool
   log: Logger
   /** ms since the epoch. */
@@ -116,15 +118,19 @@ export class ConsensusDriver {
   /** Reads back what this validator has said, and stands where it stood. */
   static async create(options: ConsensusDriverOptions): Promise<ConsensusDriver> {
     const { records, tip, pool, config, signer, log } = options
-    const restored = options.isJournalLost
-      ? restoreNothing(config, tip, signer.publicKey, log)
-      : await restoreJournaled(records, tip, pool, config, signer.publicKey, log)
-    const journaled = restored?.journaled ?? null
+    const restored = await restoreJournaled(records, tip, pool, config, signer.publicKey, log)
+    const silentUntilMs = silenceOf(options.unsureSinceMs, config, signer.publicKey, log)
+    const { speaksFrom } = options
+    const isEarly = tip.seq + 1 < speaksFrom && (restored === null || restored.journaled.seq < speaksFrom)
+    const journaled = isEarly
+      ? { seq: speaksFrom, proposal: null, votes: [], lock: null }
+      : (restored?.journaled ?? null)
     const core = new Consensus({
       self: signer.publicKey,
       config,
       tip,
       journaled,
+      silentUntilMs,
       ...(options.timeouts === undefined ? {} : { timeouts: options.timeouts })
     })
     const proposal = journaled?.proposal ?? null
@@ -148,6 +154,10 @@ export class ConsensusDriver {
   /** In force for the ledger being decided. */
   get config(): ConsensusConfig {
     return this.#core.config
+  }
+  /** Says nothing of this ledger: see ConsensusOptions.silentUntilMs. */
+  get isSilent(): boolean {
+    return this.#core.isSilent
   }
   get isValidator(): boolean {
     return this.#core.isValidator

@@ -23,8 +23,8 @@ export interface Disk {
   journal: Journal
   /** What the journal held. */
   journalRecords: JournalRecord[]
-  /** There are ledgers but no journal. */
-  isJournalLost: boolean
+  /** Since when the journal is another than the one this validator began with, ms since the epoch; null for never. */
+  unsureSinceMs: number | null
 }
 
 /**
@@ -51,15 +51,40 @@ export async function openDisk(
     log: log.child({ part: 'state' })
   })
   onStop('state store', () => state.close())
+  const isBirth = ledgers.getGenesis() === null
   const genesis = await openGenesis(config, ledgers, state, log)
   const agreed = await ledgers.configAt(ledgers.tip().seq + 1)
   if (agreed === null) throw new NodeError('the config in force is not in the ledger store')
   const networkId = networkIdOf(genesis)
   const file = await openJournalFile(paths.journal)
-  const { journal, records, isNew } = await Journal.open(file, networkId, config.keys.publicKey)
+  const { journal, records } = await Journal.open(file, networkId, config.keys.publicKey)
   onStop('journal', () => journal.close())
-  const isJournalLost = isNew && ledgers.tip().seq > 0
-  return { lock, ledgers, state, runner, genesis, agreed, networkId, journal, journalRecords: records, isJournalLost }
+  const unsureSinceMs = await noteJournal(ledgers, journal, isBirth)
+  return { lock, ledgers, state, runner, genesis, agreed, networkId, journal, journalRecords: records, unsureSinceMs }
+}
+
+const JOURNAL = 'journal'
+const JOURNAL_NOTE = /^([0-9a-f]{32}) (\d{1,15})$/
+
+/**
+ * Notes in the ledger store which journal belongs to it, by the journal's salt. Another one than before means that what
+ * this node has signed is not all known; that is remembered, over restarts too, until `trustJournal`.
+ *
+ * @param isFresh the key cannot have signed anything yet
+ * @returns since when it is not known, ms since the epoch, or null
+ */
+export async function noteJournal(ledgers: LedgerStore, journal: Journal, isFresh: boolean): Promise<number | null> {
+  const bytes = await ledgers.getMeta(JOURNAL)
+  const [, salt, sinceMs] = JOURNAL_NOTE.exec(Buffer.from(bytes ?? []).toString()) ?? []
+  if (salt === journal.salt) return Number(sinceMs) || null
+  const unsureSinceMs = isFresh ? 0 : Date.now()
+  await ledgers.putMeta(JOURNAL, Buffer.from(`${journal.salt} ${unsureSinceMs}`))
+  return unsureSinceMs || null
+}
+
+/** The journal holds again all that binds this validator. */
+export async function trustJournal(ledgers: LedgerStore, journal: Journal): Promise<void> {
+  await ledgers.putMeta(JOURNAL, Buffer.from(`${journal.salt} 0`))
 }
 
 function createRunner(config: NodeConfig, log: Logger): ContractRunner {
@@ -71,7 +96,8 @@ function createRunner(config: NodeConfig, log: Logger): ContractRunner {
     publicKey: config.keys.publicKey,
     logDir: paths.log,
     limits: contractLimits(config, config.consensus),
-    secretPaths: [paths.cfg],
+    secretPaths: [paths.cfg, ...(config.users.tls === null ? [] : [config.users.tls.keyPath])],
+    sandbox: config.contract.sandbox,
     log: log.child({ part: 'contract' })
   })
 }

@@ -129,6 +129,11 @@ export class Journal {
     }
   }
 
+  /** Random, 32 hex digits: tells this journal from any other. */
+  get salt(): string {
+    return Buffer.from(this.#salt).toString('hex')
+  }
+
   /** Adds a record; `flush` makes it durable. */
   add(record: Partial<JournalRecord>): void {
     this.#pending.push(frame(pb.JournalRecord.encode(record), this.#salt))

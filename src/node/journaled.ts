@@ -20,6 +20,9 @@ import type { ConsensusConfig, Hash, Proposal, PublicKey, Vote } from '../consen
 import { type Journal, JournalError, type JournalRecord } from './journal.js'
 import { openProposal, type ProposalPool } from './proposal-pool.js'
 
+/** The clocks of validators differ by less than this. */
+const CLOCK_MARGIN_MS = 60_000
+
 /** An own vote with what is sent of it. */
 export interface OwnVote {
   vote: Vote
@@ -132,20 +135,28 @@ function silentThrough(seq: number): Restored {
 }
 
 /**
- * Without its journal a validator leaves the next ledger to the others, lest it votes twice. Where they are too few to
- * close it, nothing would ever go on: it votes, and says so.
+ * Until when a validator without its journal is silent, lest it votes twice: ms since the epoch, or null. Where the
+ * others are too few to close a ledger, nothing would ever go on: it votes, and says so.
+ *
+ * @param unsureSinceMs when the journal was made anew; null when nothing is lost
  */
-export function restoreNothing(config: ConsensusConfig, tip: LedgerTip, self: PublicKey, log: Logger): Restored | null {
+export function silenceOf(
+  unsureSinceMs: number | null,
+  config: ConsensusConfig,
+  self: PublicKey,
+  log: Logger
+): number | null {
   const n = config.unl.length
-  if (!config.unl.includes(self)) return null
+  if (unsureSinceMs === null || !config.unl.includes(self)) return unsureSinceMs
   if (n - 1 < quorumOf(n, config.threshold)) {
     log.warn('the journal (hist/journal) is gone although there are ledgers: earlier votes, if any, are forgotten')
     return null
   }
+  const until = new Date(unsureSinceMs + CLOCK_MARGIN_MS).toISOString()
   log.warn(
-    `the journal (hist/journal) is gone although there are ledgers: ledger ${tip.seq + 1} is left to the other validators`
+    `the journal (hist/journal) is gone although there are ledgers: no vote is given before a ledger of a time after ${until}`
   )
-  return silentThrough(tip.seq + 1)
+  return unsureSinceMs + CLOCK_MARGIN_MS
 }
 
 function seqOfRecord(record: JournalRecord): number {

@@ -7,7 +7,7 @@ import { type LedgerTip, tipOf } from '../consensus/close-ledger.js'
 import type { Certificate, ConsensusConfig, Genesis, Hash, Ledger, PublicKey } from '../consensus/types.js'
 import type { ContractRunner } from '../contract/index.js'
 import { Signer } from '../crypto/index.js'
-import type { LedgerLink, LedgerStore } from '../ledger/index.js'
+import { type LedgerLink, type LedgerStore, LedgerStoreError } from '../ledger/index.js'
 import {
   createNetwork,
   DEFAULT_LIMITS as DEFAULT_NETWORK_LIMITS,
@@ -19,12 +19,13 @@ import { DEFAULT_USER_LIMITS, PendingInputs, UserServer } from '../users/index.j
 import { VERSION } from '../version.js'
 import { CatchUp } from './catch-up.js'
 import { ConsensusDriver } from './consensus-driver.js'
-import { contractLimits, type Disk, openDisk } from './disk.js'
+import { contractLimits, type Disk, openDisk, trustJournal } from './disk.js'
 import { NodeError } from './errors.js'
 import { Executor, type Settlement } from './executor.js'
 import { Forwarding } from './forwarding/forwarding.js'
 import { describeNetwork } from './genesis.js'
 import { invitationOf, serveJoining } from './join/join-services.js'
+import { fetchStartRecords } from './join/start-records.js'
 import { NplBridge } from './npl-bridge.js'
 import { ProposalPool } from './proposal-pool.js'
 import { fetchOutputs, ProposalFetcher, SERVICES, serve } from './services.js'
@@ -235,7 +236,8 @@ export class HotPocketNode {
       tip,
       journal: this.#disk.journal,
       records: this.#disk.journalRecords,
-      isJournalLost: this.#disk.isJournalLost,
+      unsureSinceMs: this.#disk.unsureSinceMs,
+      speaksFrom: this.ledgers.first() === 1 ? 1 : this.ledgers.first() + LIMITS.forwardLedgers - 1,
       pool: this.#pool,
       log: this.log.child({ part: 'consensus' }),
       now: Date.now,
@@ -309,9 +311,34 @@ export class HotPocketNode {
         }),
       adopt: (ledger, certificate) => this.driver.certified(ledger, certificate),
       onBadLedger: (peer, detail) => this.network.report(peer, 'wrong-answer', detail),
-      backlog: () => this.executor.backlog
+      backlog: () => this.executor.backlog,
+      onGap: (peer) => this.#skipTo(peer)
     })
     this.#onStop('catch-up', () => this.catchUp.stop())
+  }
+
+  /** Nobody keeps the next ledger any more: the node starts anew from a later one, which a peer proves. */
+  async #skipTo(peer: PublicKey): Promise<void> {
+    const { history } = this.config
+    const wanted = history === 'full' ? 0 : history
+    try {
+      const { seq } = this.ledgers.tip()
+      const records = await fetchStartRecords(this.network, peer, wanted, this.#aborting.signal)
+      const base = records.pop()
+      if (base === undefined || this.stopping || this.ledgers.tip().seq !== seq) return
+      await this.ledgers.skipTo({ milestones: records, base })
+      const words = `the ledgers from ${seq + 1} on are kept by no peer: the node goes on from ledger ${this.ledgers.tip().seq}`
+      this.log.warn(words)
+      if (!this.stopping) this.#resolveStopped(new NodeError(words, { restart: true }))
+    } catch (error) {
+      if (this.stopping) return
+      if (error instanceof LedgerStoreError && error.code === 'not-proven') {
+        this.network.report(peer, 'wrong-answer', error.message)
+      }
+      this.log.warn(
+        `ledgers are missing here and peer ${peer} does not show where to go on: ${(error as Error).message}`
+      )
+    }
   }
 
   async #tipLink(): Promise<LedgerLink> {
@@ -323,6 +350,8 @@ export class HotPocketNode {
 
   async #persist(ledger: Ledger, certificate: Certificate): Promise<void> {
     await this.ledgers.append(ledger, certificate, { sync: true })
+    if (this.#disk.unsureSinceMs !== null && this.driver.isValidator && !this.driver.isSilent)
+      await this.#trustJournal()
     if (ledger.config !== null) await this.#adoptConfig(ledger.config, ledger.header.seq)
     this.#noteClose()
     this.pending.confirm(ledger.inputs.map((input) => input.id))
@@ -332,6 +361,13 @@ export class HotPocketNode {
     if (this.pending.hasSelectable || this.forwarding.hasInputs) this.driver.inputsWaiting()
     const { seq } = ledger.header
     this.log.debug({ seq, inputs: ledger.inputs.length, users: ledger.users.length }, `ledger ${seq} closed`)
+  }
+
+  /** So much has happened since the journal was made anew that nothing said before matters any more. */
+  async #trustJournal(): Promise<void> {
+    this.#disk.unsureSinceMs = null
+    await trustJournal(this.ledgers, this.#disk.journal)
+    this.log.info('this validator votes again')
   }
 
   async #adoptConfig(config: ConsensusConfig, seq: number): Promise<void> {

@@ -24,6 +24,8 @@ interface Disk {
   journal: (Journaled & { ownVotes: Vote[] }) | null
   inputsTaken: number
   wishes: ConfigWish[]
+  /** When the journal was lost, on the clock of proposals; null for never. */
+  unsureSinceMs: number | null
 }
 
 /** Everything that a crash takes. */
@@ -41,6 +43,12 @@ interface Memory {
 }
 
 const STATUS_MS = 2000
+/** Agreed time runs ahead of the clock by a ms a ledger at most. */
+const CLOCK_MARGIN_MS = 1000
+
+function proposalTimeMs(world: World): number {
+  return 1_000_000 + Math.floor(world.clock.nowMs)
+}
 
 /** An honest node: the core and a driver that journals before it sends, as the real one does. */
 export class HonestNode implements Peer {
@@ -49,7 +57,7 @@ export class HonestNode implements Peer {
   readonly users: ProposalUser[]
   readonly #world: World
   readonly #genesis: Ledger
-  readonly #disk: Disk = { ledgers: [], journal: null, inputsTaken: 0, wishes: [] }
+  readonly #disk: Disk = { ledgers: [], journal: null, inputsTaken: 0, wishes: [], unsureSinceMs: null }
   readonly #slow: boolean
   readonly #clockRate: number
   #memory: Memory | null = null
@@ -91,6 +99,7 @@ export class HonestNode implements Peer {
       config: ledgers.findLast(({ ledger }) => ledger.config !== null)?.ledger.config ?? world.profile.config,
       tip,
       journaled: journal,
+      silentUntilMs: this.#disk.unsureSinceMs === null ? null : this.#disk.unsureSinceMs + CLOCK_MARGIN_MS,
       timeouts: world.timeouts
     })
     this.#memory = {
@@ -130,11 +139,22 @@ export class HonestNode implements Peer {
     if (world.random.chance(world.profile.ledgerLossRate) && world.isHeldByOthers(this.tip.seq, this.index)) {
       this.#disk.ledgers.pop()
     }
+    if (world.random.chance(world.profile.journalLossRate) && world.maySpareJournal(this.index)) {
+      this.#disk.journal = null
+      this.#disk.unsureSinceMs = proposalTimeMs(world)
+      world.trace.note(() => `node ${this.index} loses its journal`)
+    }
     world.trace.fold(this.index + 100)
     world.trace.note(() => `node ${this.index} crashes ${reason}`)
     world.clock.schedule(world.random.fraction() * world.profile.downMs, () => {
       if (this.#memory === null && !this.stopped) this.start()
     })
+  }
+
+  /** True while it must not vote, since it has lost its journal. */
+  get isSilent(): boolean {
+    const { unsureSinceMs } = this.#disk
+    return unsureSinceMs !== null && this.tip.timeMs <= unsureSinceMs + CLOCK_MARGIN_MS
   }
 
   /** Down for good. */
@@ -254,7 +274,7 @@ export class HonestNode implements Peer {
       validator: this.key,
       seq,
       lcl,
-      timeMs: 1_000_000 + Math.floor(world.clock.nowMs),
+      timeMs: proposalTimeMs(world),
       result,
       users: this.users,
       inputs: [...(this.#memory?.inputs ?? []), ...(this.#memory?.forwarded ?? [])],

@@ -216,8 +216,8 @@ export const MUTANTS: Mutant[] = [
     replacements: [
       {
         file: CORE,
-        from: 'return this.isValidator && (this.#journaled === null || this.seq >= this.#journaled.seq)',
-        to: 'return this.isValidator'
+        from: 'return this.#journaled === null || this.seq >= this.#journaled.seq',
+        to: 'return true'
       }
     ],
     firstSeed: 1,
@@ -283,6 +283,14 @@ export const MUTANTS: Mutant[] = [
     seedsMax: 3000,
     expected: ['input-twice', 'no-progress', 'fork'],
     needs: ({ forwardEveryMs }) => forwardEveryMs > 0
+  },
+  {
+    name: 'silence without a journal forgotten',
+    replacements: [{ file: CORE, from: ' || this.#tip.timeMs <= this.#silentUntilMs', to: '' }],
+    firstSeed: 1,
+    seedsMax: 3000,
+    expected: ['double-vote', 'double-proposal', 'fork'],
+    needs: ({ journalLossRate }) => journalLossRate > 0
   }
 ]
 

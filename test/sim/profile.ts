@@ -36,6 +36,8 @@ export interface Profile {
   lone: number
   /** Probability that a crash also takes the last ledger, when all other nodes have it. */
   ledgerLossRate: number
+  /** Probability that a crash takes the journal of a node; of one node at a time, where the others are a quorum. */
+  journalLossRate: number
   slowNodes: number
   slowExecutionMs: number
   executionMs: number
@@ -88,6 +90,7 @@ function drawAny(random: Random, n: number): Profile {
   const colludes = drawn > n - quorum && random.chance(0.5)
   const byzantine = colludes ? safe : drawn
   const changes = random.chance(0.3)
+  const mayLoseJournal = !changes && byzantine + 1 <= n - quorum
   const strangers = random.chance(0.2) ? 1 : 0
   const unl = Array.from({ length: n }, (_, index) => keyOf(`node ${index}`)).sort()
   return {
@@ -122,6 +125,7 @@ function drawAny(random: Random, n: number): Profile {
     lucky: 0,
     lone: 0,
     ledgerLossRate: random.pick([0, 0, 0.5]),
+    journalLossRate: mayLoseJournal ? random.pick([0, 0, 0.2]) : 0,
     slowNodes: random.chance(0.3) ? random.between(1, Math.max(1, n - quorum)) : 0,
     slowExecutionMs: random.pick([300, 900, 3000]),
     executionMs: random.pick([0, 2, 20]),

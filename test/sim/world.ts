@@ -133,6 +133,11 @@ export class World {
     return tipOf(ledgerAt(seq), before)
   }
 
+  /** True when the journal of a node may be lost: no other one's is. */
+  maySpareJournal(index: number): boolean {
+    return this.#faults && this.#honest.every((node) => node.index === index || !node.isSilent)
+  }
+
   ledgerClosed(node: number, closed: ClosedLedger): void {
     const isFirst = this.checks.ledgerClosed(node, closed)
     if (!isFirst) return
@@ -257,7 +262,7 @@ export class World {
     const validators = this.random.shuffle(this.#honest.filter(({ key }) => config.unl.includes(key)))
     if (validators.length < quorum) return null
     // A change may still be on its way: then all that may become validators are needed.
-    const few = this.random.chance(0.5) && changeEveryMs === 0
+    const few = this.random.chance(0.5) && changeEveryMs === 0 && !this.#honest.some((node) => node.isSilent)
     const healed = changeEveryMs > 0 ? this.#honest : validators.slice(0, few ? quorum : validators.length)
     const others = this.#honest.filter((node) => !healed.includes(node))
     const othersStop = this.random.chance(0.7)

@@ -61,12 +61,12 @@ export function describeProgress({ seq, target, backlog, copy, sync }: NodeProgr
 }
 
 /** Shows how the node gets into its network; resolves when it stands there. */
-function follow(node: RunningNode): Promise<void> {
+function follow(node: () => RunningNode): Promise<void> {
   const terminal = process.stderr.isTTY === true
   let saidMs = 0
   return new Promise((resolve) => {
     const timer = setInterval(() => {
-      const progress = node.progress()
+      const progress = node().progress()
       const isThere = progress.sync === 'synced' && progress.copy === null && progress.seq >= progress.target
       const line = describeProgress(progress)
       if (terminal) process.stderr.write(`\r\x1b[K${line}${isThere ? '\n' : ''}`)
@@ -78,7 +78,7 @@ function follow(node: RunningNode): Promise<void> {
       clearInterval(timer)
       resolve()
     }, POLL_MS)
-    void node.stopped.then(() => clearInterval(timer))
+    timer.unref()
   })
 }
 
@@ -119,10 +119,14 @@ async function runJoin(dir: string, address: string, options: JoinCommandOptions
     )
   }
   if (!options.start) return printLine(`Next: \`hp-p2p run ${dir}\`; it copies the state and follows as an observer.`)
+  let current: RunningNode | null = null
   await runNode(dir, {
     loglevel: options.loglevel ?? 'warn',
     onStarted: (node) => {
-      void follow(node).then(() => {
+      const isFirst = current === null
+      current = node
+      if (!isFirst) return
+      void follow(() => current as RunningNode).then(() => {
         printLine(`The node follows the network as an observer. To make it a validator, the operators of a quorum run:`)
         printLine(`  hp-p2p unl add <their directory> ${joined.publicKey}`)
       })

@@ -58,7 +58,7 @@ async function waitForEnd(node: RunningNode, signal: Promise<string>, fault: Pro
 
 export interface RunOptions {
   loglevel?: NodeConfig['logLevel'] | undefined
-  /** Called once the node is up. */
+  /** Called once the node is up, and again when it started anew by itself. */
   onStarted?: (node: RunningNode) => void
 }
 
@@ -70,11 +70,14 @@ export async function runNode(dir: string, options: RunOptions): Promise<void> {
   const fault = waitForFault(log)
   for (const warning of config.warnings) log.warn(warning)
   const { startNode } = await loadNode()
-  const starting = startNode({ dir: config.dir, config, log })
-  const node = await Promise.race([starting, fault.then((error) => Promise.reject(new CliError(error.message)))])
-  options.onStarted?.(node)
-  const failure = await waitForEnd(node, signal, fault)
-  if (failure !== null) throw new CliError(failure.message)
+  for (;;) {
+    const starting = startNode({ dir: config.dir, config, log })
+    const node = await Promise.race([starting, fault.then((error) => Promise.reject(new CliError(error.message)))])
+    options.onStarted?.(node)
+    const failure = await waitForEnd(node, signal, fault)
+    if (failure === null) break
+    if (!('restart' in failure) || failure.restart !== true) throw new CliError(failure.message)
+  }
   log.info('stopped')
 }
 

@@ -7,11 +7,13 @@ import * as pb from '../../codec/pb/join.js'
 import { contractPaths, createContractDir } from '../../config/index.js'
 import type { Genesis, Hash, PublicKey } from '../../consensus/types.js'
 import { createHasher, createKeyPair, type KeyPair } from '../../crypto/index.js'
-import { LedgerStore, LINK_RECORD_BYTES } from '../../ledger/index.js'
+import { LedgerStore } from '../../ledger/index.js'
 import { askForInvitation, createNetwork, type Network, RequestError } from '../../network/index.js'
 import { VERSION } from '../../version.js'
+import { noteJournal } from '../disk.js'
 import { NodeError } from '../errors.js'
 import { describeNetwork } from '../genesis.js'
+import { Journal, openJournalFile } from '../journal.js'
 import {
   type ContractFile,
   type ContractManifest,
@@ -21,13 +23,11 @@ import {
   PIECE_BYTES
 } from './contract-files.js'
 import { JOIN_SERVICES } from './join-services.js'
+import { fetchStartRecords } from './start-records.js'
 
 const INVITATION_TIMEOUT_MS = 15_000
 const HELLO_TIMEOUT_MS = 20_000
 const PIECE_TIMEOUTS = { firstByteMs: 10_000, totalMs: 30_000 }
-/** Milestones and the base: more than any network changes its config. */
-const START_RECORDS_MAX = 100_000
-const START_TIMEOUT_MS = 120_000
 const INVITATION_BYTES = 32 * 1024
 
 export interface JoinOptions {
@@ -315,7 +315,15 @@ async function fetchStart(parts: Parts, { ledgers, log, signal, onStep }: JoinOp
   const store = await LedgerStore.open(contractPaths(dir).ledgers, { log })
   try {
     await store.putGenesis(genesis)
-    const records = await collectStart(parts, ledgers, signal)
+    // The key is new: it has not voted, so that no journal is missing.
+    const { journal } = await Journal.open(
+      await openJournalFile(contractPaths(dir).journal),
+      networkIdOf(genesis),
+      parts.keyPair.publicKey
+    )
+    await noteJournal(store, journal, true)
+    await journal.close()
+    const records = await fetchStartRecords(parts.network, parts.peer, ledgers, signal)
     const base = records.pop()
     if (base === undefined) return 0
     await store.startFrom({ milestones: records, base })
@@ -325,28 +333,6 @@ async function fetchStart(parts: Parts, { ledgers, log, signal, onStep }: JoinOp
   } finally {
     await store.close()
   }
-}
-
-async function collectStart({ network, peer }: Parts, ledgers: number, signal: AbortSignal): Promise<Uint8Array[]> {
-  if (ledgers === Number.POSITIVE_INFINITY) return []
-  const request = pb.StartRequest.encode({ ledgers })
-  const records: Uint8Array[] = []
-  const options = {
-    maxResponseBytes: LINK_RECORD_BYTES,
-    timeouts: { firstByteMs: 10_000, totalMs: START_TIMEOUT_MS },
-    signal
-  }
-  try {
-    for await (const record of network.requestStream(peer, JOIN_SERVICES.start, request, options)) {
-      if (records.length >= START_RECORDS_MAX)
-        throw new NodeError('the node does not end with its changes of the config')
-      records.push(record)
-    }
-  } catch (error) {
-    if (error instanceof RequestError) throw new NodeError(`the node did not hand over its ledgers: ${error.message}`)
-    throw error
-  }
-  return records
 }
 
 async function exists(path: string): Promise<boolean> {

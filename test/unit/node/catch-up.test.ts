@@ -15,6 +15,7 @@ function makeCatchUp(options: Partial<CatchUpOptions>) {
     adopt: unused,
     onBadLedger: unused,
     backlog: () => 0,
+    onGap: unused,
     ...options
   })
 }
@@ -50,6 +51,29 @@ describe('a claim of ledgers that do not exist', () => {
     catchUp.hear(2 ** 52, 'liar')
     while (catchUp.target > 0) await new Promise((resolve) => setTimeout(resolve, 10))
     expect(asked).toBe(1)
+    await catchUp.stop()
+  })
+})
+
+describe('ledgers that nobody keeps any more', () => {
+  it('are told of once every peer has had nothing again and again', async () => {
+    const gaps: string[] = []
+    let asked = 0
+    const catchUp = makeCatchUp({
+      // biome-ignore lint/correctness/useYield: a peer that has pruned it
+      fetch: async function* () {
+        asked += 1
+      },
+      onGap: async (peer) => {
+        gaps.push(peer)
+      }
+    })
+    while (gaps.length === 0) {
+      catchUp.hear(900, 'far ahead')
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    }
+    expect(gaps).toEqual(['far ahead'])
+    expect(asked).toBeGreaterThan(1)
     await catchUp.stop()
   })
 })
