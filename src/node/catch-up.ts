@@ -4,6 +4,7 @@ import { CodecError, decodeLedgerRecord } from '../codec/index.js'
 import * as pb from '../codec/pb/sync.js'
 import type { Certificate, ConsensusConfig, Ledger, PublicKey } from '../consensus/types.js'
 import { findLedgerProblem, type LedgerLink } from '../ledger/index.js'
+import { RequestError } from '../network/index.js'
 
 /** Ledgers asked for in one request. */
 export const LEDGERS_PER_REQUEST = 256
@@ -137,7 +138,7 @@ export class CatchUp {
     return 0
   }
 
-  /** `isGap`: the peer answered in order, with nothing. */
+  /** `isGap`: the peer answered in order that it has none of them. */
   async #fetchFrom(peer: PublicKey, from: number): Promise<{ adopted: number; whole: boolean; isGap: boolean }> {
     const { fetch, log, onBadLedger, tip } = this.#options
     const request = pb.LedgersRequest.encode({ from, count: LEDGERS_PER_REQUEST })
@@ -153,7 +154,9 @@ export class CatchUp {
       return { adopted: 0, whole: false, isGap: false }
     } catch (error) {
       log.debug(`ledgers from ${from} on could not be fetched from ${peer}: ${(error as Error).message}`)
-      return { adopted: adopted(), whole: false, isGap: false }
+      // In words: these ledgers are not kept there.
+      const isGap = error instanceof RequestError && error.code === 'refused'
+      return { adopted: adopted(), whole: false, isGap }
     }
   }
 

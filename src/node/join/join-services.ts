@@ -104,7 +104,10 @@ async function* serveStart(ledgers: LedgerStore, request: Uint8Array): AsyncGene
     decodeCanonical(pb.StartRequest, request, { maxBytes: REQUEST_BYTES, name: 'start request' })
   )
   const { seq: tip } = ledgers.tip()
-  const base = Math.max(ledgers.first() - 1, tip - Math.max(wanted, LIMITS.forwardLedgers))
+  // What comes first is pruned first: where little is kept, half of it, for the others to be there when they are asked for.
+  const first = ledgers.first()
+  const oldest = first === 1 ? 0 : first - 1 + Math.floor((tip - first + 1) / 2)
+  const base = Math.max(oldest, tip - Math.max(wanted, LIMITS.forwardLedgers))
   if (base < 1) return
   for await (const seq of ledgers.milestoneSeqs()) {
     if (seq >= base) break
