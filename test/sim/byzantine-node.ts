@@ -28,6 +28,12 @@ interface Habits {
   replay: number
   serve: number
   wish: number
+  /** Shows a proposal to one node alone, and gives it to nobody who asks. */
+  withhold: number
+  /** Votes for ledgers that nobody can build. */
+  voteUnknown: number
+  /** Proposes times far off. */
+  falseTime: number
 }
 
 const RECENT_MAX = 300
@@ -48,6 +54,7 @@ export class ByzantineNode implements Peer {
   readonly #recent: Message[] = []
   #seq = 0
   #proposals = new Map<Hash, Proposal>()
+  readonly #withheld = new Set<Hash>()
   #prevotes: Vote[] = []
   readonly #done = new Set<string>()
 
@@ -68,7 +75,10 @@ export class ByzantineNode implements Peer {
       coordinate: draw(),
       replay: draw() / 10,
       serve: draw(),
-      wish: draw() / 2
+      wish: draw() / 2,
+      withhold: draw() / 2,
+      voteUnknown: draw() / 10,
+      falseTime: draw()
     }
   }
 
@@ -94,10 +104,10 @@ export class ByzantineNode implements Peer {
 
   serveProposal(hash: Hash): Proposal | null {
     if (!this.#world.random.chance(this.#habits.serve)) return null
-    return this.#proposals.get(hash) ?? null
+    return this.#withheld.has(hash) ? null : (this.#proposals.get(hash) ?? null)
   }
 
-  /** True ledgers under certificates that prove nothing. */
+  /** True ledgers under certificates that prove nothing, others under true certificates, true ones out of turn. */
   serveLedgers(afterSeq: number): ClosedLedger[] {
     const { random, checks } = this.#world
     const true1 = checks.closedAt(afterSeq + 1)
@@ -106,7 +116,11 @@ export class ByzantineNode implements Peer {
     const forged: Ledger = { ...ledger, hash: blake3Hex(Buffer.from(`forged ${random.fraction()}`)) }
     const first = certificate.signatures[0]!
     const repeated = certificate.signatures.map(() => first)
-    return random.chance(0.5)
+    const kind = random.between(0, 4)
+    if (kind === 0) return [checks.closedAt(afterSeq + 2), checks.closedAt(afterSeq)].flatMap((one) => one ?? [])
+    if (kind === 1) return [{ ledger: forged, certificate }]
+    if (kind === 2) return [{ ledger, certificate: { ...certificate, attempt: certificate.attempt + 1 } }]
+    return kind === 3
       ? [{ ledger: forged, certificate: { ...certificate, hash: forged.hash } }]
       : [{ ledger, certificate: { ...certificate, signatures: repeated } }]
   }
@@ -129,6 +143,7 @@ export class ByzantineNode implements Peer {
     if (seq <= this.#seq) return
     this.#seq = seq
     this.#proposals = new Map()
+    this.#withheld.clear()
     this.#prevotes = []
     this.#done.clear()
   }
@@ -143,6 +158,11 @@ export class ByzantineNode implements Peer {
     for (let variant = 0; variant < variants; variant++) {
       const proposal = this.#makeProposal(heard)
       this.#proposals.set(proposal.hash, proposal)
+      if (random.chance(this.#habits.withhold)) {
+        this.#withheld.add(proposal.hash)
+        this.#tell(random.between(0, this.#world.peers.length - 1), { type: 'proposal', proposal })
+        continue
+      }
       const later = random.chance(0.3) ? random.fraction() * 2000 : 0
       const share = variants === 1 ? random.pick([0.5, 1]) : 0.5
       this.#world.clock.schedule(later, () => this.#tellSome({ type: 'proposal', proposal }, share))
@@ -171,7 +191,9 @@ export class ByzantineNode implements Peer {
       validator: this.key,
       seq: heard.seq,
       lcl: heard.lcl,
-      timeMs: random.pick([0, heard.timeMs, heard.timeMs + 1, heard.timeMs * 10]),
+      timeMs: random.chance(this.#habits.falseTime)
+        ? random.pick([0, heard.timeMs * 10, heard.timeMs * 1000])
+        : heard.timeMs + random.between(0, 1),
       result: falsely ? { ...heard.result, stateRoot: blake3Hex(Buffer.from('false')) } : heard.result,
       users: [{ key: user, proof: { expiryMs: 0, nonce: new Uint8Array(16), signature: SIGNATURE } }],
       inputs,
@@ -201,6 +223,12 @@ export class ByzantineNode implements Peer {
       const about = random.pick([...this.#prevotes, heard])
       const attempt = Math.max(0, heard.attempt + random.pick([-1, 0, 0, 1, 2, 50]))
       this.#tellSome(this.#makeVote({ ...heard, attempt, proposals: about.proposals }, about.hash), 0.5)
+    }
+    if (random.chance(this.#habits.voteUnknown)) {
+      const unknown = Array.from({ length: this.#world.profile.quorum }, () =>
+        blake3Hex(Buffer.from(`unknown ${random.fraction()}`))
+      )
+      this.#tellSome(this.#makeVote({ ...heard, proposals: unknown }, unknown[0] as Hash), 0.5)
     }
     for (const attempt of [heard.attempt, heard.attempt + 1]) {
       if (attempt > 0 && random.chance(this.#habits.coordinate) && this.#once(`coordinate ${attempt}`))

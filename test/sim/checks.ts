@@ -24,6 +24,8 @@ export type ViolationKind =
   | 'input-late'
   | 'config'
   | 'result'
+  | 'time'
+  | 'limit'
   | 'chain'
   | 'no-progress'
   | 'crash'
@@ -43,6 +45,7 @@ export class Checks {
   readonly #signatures: Signatures
   /** Users of Byzantine nodes: whoever serves a user can send its inputs again. */
   readonly #lyingUsers: Set<PublicKey>
+  readonly #byzantine: ReadonlySet<PublicKey>
   readonly #closed = new Map<number, ClosedLedger>()
   /** In force for a ledger, by its seq. */
   readonly #configs = new Map<number, ConsensusConfig>()
@@ -52,8 +55,14 @@ export class Checks {
   readonly #honestResults = new Set<string>()
   readonly #results = new Map<number, ExecutionResult>()
 
-  constructor(profile: Profile, signatures: Signatures, lyingUsers: Set<PublicKey>) {
+  constructor(
+    profile: Profile,
+    signatures: Signatures,
+    lyingUsers: Set<PublicKey>,
+    byzantine: ReadonlySet<PublicKey> = new Set()
+  ) {
     this.#profile = profile
+    this.#byzantine = byzantine
     this.#configs.set(1, profile.config)
     this.#signatures = signatures
     this.#lyingUsers = lyingUsers
@@ -161,6 +170,8 @@ export class Checks {
       throw new Violation('chain', `ledger ${seq} does not follow the ledger before it`)
     }
     this.#checkConfig(ledger)
+    this.#checkTime(ledger, previous?.ledger.header.timeMs ?? 0)
+    this.#checkLimit(ledger)
     for (const { id, user, untilSeq } of ledger.inputs) {
       if (untilSeq > 0 && seq > untilSeq) {
         throw new Violation('input-late', `input ${short(id)} is in ledger ${seq}, its last was ${untilSeq}`)
@@ -195,6 +206,34 @@ export class Checks {
     for (const name of ['threshold', 'roundtimeMs', 'ledgerInputBytes'] as const) {
       if (before[name] !== after[name]) expect({ kind: 'set', name, value: after[name] })
     }
+  }
+
+  /** Where more than half of the proposals are honest, the time lies between two of theirs, or just after the last one. */
+  #checkTime({ header }: Ledger, beforeMs: number): void {
+    const { seq, timeMs, proposals } = header
+    if (timeMs <= beforeMs)
+      throw new Violation('time', `ledger ${seq} is of ${timeMs} ms, the one before of ${beforeMs}`)
+    if (timeMs === beforeMs + 1) return
+    const made = proposals.map((hash) => this.#signatures.proposalOf(hash))
+    const honest = made.flatMap((one) => (one && !this.#byzantine.has(one.validator) ? [one.timeMs] : []))
+    if (2 * honest.length <= proposals.length) return
+    if (timeMs >= Math.min(...honest) && timeMs <= Math.max(...honest)) return
+    throw new Violation(
+      'time',
+      `ledger ${seq} is of ${timeMs} ms, the honest said ${Math.min(...honest)}..${Math.max(...honest)}`
+    )
+  }
+
+  #checkLimit({ header: { seq }, inputs }: Ledger): void {
+    const bytes = inputs.reduce((sum, { content }) => sum + content.length, 0)
+    const { ledgerInputBytes } = this.configAt(seq)
+    if (bytes > ledgerInputBytes)
+      throw new Violation('limit', `ledger ${seq} has ${bytes} bytes of inputs, at most ${ledgerInputBytes}`)
+  }
+
+  /** True for an input that a ledger has. */
+  isExecuted(id: Hash): boolean {
+    return this.#executed.has(id)
   }
 
   /** True, or void where there may be too few true ones; never what no honest node got. */

@@ -46,10 +46,6 @@ const STATUS_MS = 2000
 /** Agreed time runs ahead of the clock by a ms a ledger at most. */
 const CLOCK_MARGIN_MS = 1000
 
-function proposalTimeMs(world: World): number {
-  return 1_000_000 + Math.floor(world.clock.nowMs)
-}
-
 /** An honest node: the core and a driver that journals before it sends, as the real one does. */
 export class HonestNode implements Peer {
   readonly index: number
@@ -60,6 +56,8 @@ export class HonestNode implements Peer {
   readonly #disk: Disk = { ledgers: [], journal: null, inputsTaken: 0, wishes: [], unsureSinceMs: null }
   readonly #slow: boolean
   readonly #clockRate: number
+  /** How wrong its clock is that tells the time of the day. */
+  #clockOffsetMs = 0
   #memory: Memory | null = null
   /** False once this node crashes no more. */
   faulty = true
@@ -71,10 +69,23 @@ export class HonestNode implements Peer {
     this.#genesis = genesis
     this.#slow = slow
     this.#clockRate = 0.9 + world.random.fraction() * 0.2
+    this.setClock()
     this.users = [0, 1].map((user) => ({
       key: blake3Hex(Buffer.from(`user ${user} of ${index}`)),
       proof: { expiryMs: 0, nonce: new Uint8Array(16), signature: SIGNATURE }
     }))
+  }
+
+  /** Sets the clock that tells the time of the day to another time. */
+  setClock(): void {
+    const { random, profile } = this.#world
+    const { clockSkewMs } = profile
+    if (clockSkewMs > 0) this.#clockOffsetMs = random.between(-clockSkewMs, clockSkewMs)
+  }
+
+  /** ms since an epoch that no clock is wrong enough to come before. */
+  #timeMs(): number {
+    return 1_000_000_000 + Math.floor(this.#world.clock.nowMs) + this.#clockOffsetMs
   }
 
   get up(): boolean {
@@ -116,9 +127,20 @@ export class HonestNode implements Peer {
     }
     world.trace.fold(this.index)
     world.trace.note(() => `node ${this.index} starts on ledger ${tip.seq}`)
+    this.#markStart(core)
     this.#run(this.#memory, core.start())
     this.#executeTip()
     this.#hearStatus(this.#memory)
+  }
+
+  #markStart(core: Consensus): void {
+    const { journal, unsureSinceMs } = this.#disk
+    const world = this.#world
+    if (core.isSilent && unsureSinceMs !== null) world.mark('silent validator')
+    if (journal === null) return
+    if (journal.seq > core.seq) world.mark('ledgers older than the journal')
+    if (journal.seq === core.seq && journal.lock !== null) world.mark('restart with a lock')
+    if (journal.seq === core.seq && journal.votes.length > 0) world.mark('restart with own votes')
   }
 
   /** Nodes tell each other now and then how far they are, observers too: who has missed ledgers asks for them. */
@@ -137,18 +159,37 @@ export class HonestNode implements Peer {
     this.#memory = null
     const world = this.#world
     if (world.random.chance(world.profile.ledgerLossRate) && world.isHeldByOthers(this.tip.seq, this.index)) {
-      this.#disk.ledgers.pop()
+      this.#loseLedgers(world.random.between(1, world.profile.ledgerLossMax))
     }
     if (world.random.chance(world.profile.journalLossRate) && world.maySpareJournal(this.index)) {
       this.#disk.journal = null
-      this.#disk.unsureSinceMs = proposalTimeMs(world)
+      this.#disk.unsureSinceMs = this.#timeMs()
+      world.mark('journal lost')
       world.trace.note(() => `node ${this.index} loses its journal`)
+      if (world.random.chance(world.profile.backupRate)) {
+        this.#loseLedgers(world.random.between(1, 8))
+        world.mark('restored from a backup')
+      }
     }
     world.trace.fold(this.index + 100)
     world.trace.note(() => `node ${this.index} crashes ${reason}`)
     world.clock.schedule(world.random.fraction() * world.profile.downMs, () => {
       if (this.#memory === null && !this.stopped) this.start()
     })
+  }
+
+  #loseLedgers(count: number): void {
+    const { ledgers } = this.#disk
+    this.#world.trace.note(() => `node ${this.index} loses its last ${Math.min(count, ledgers.length)} ledgers`)
+    ledgers.splice(Math.max(0, ledgers.length - count))
+  }
+
+  /** A write that fails stops the node, which has said nothing of what it meant to write. */
+  #isDiskFull(): boolean {
+    if (!this.faulty || !this.#world.random.chance(this.#world.profile.diskFullRate)) return false
+    this.#world.mark('disk full')
+    this.crash('since its disk is full')
+    return true
   }
 
   /** True while it must not vote, since it has lost its journal. */
@@ -209,7 +250,10 @@ export class HonestNode implements Peer {
     if (memory.running) return
     memory.running = true
     for (let next = memory.events.shift(); next !== undefined; next = memory.events.shift()) {
-      this.#run(memory, memory.core.step(next))
+      const { seq, attempt } = memory.core
+      const effects = memory.core.step(next)
+      if (memory.core.seq === seq && memory.core.attempt > attempt + 1) this.#world.mark('attempts skipped')
+      this.#run(memory, effects)
       if (this.#memory !== memory) return
     }
     memory.running = false
@@ -240,6 +284,7 @@ export class HonestNode implements Peer {
       case 'candidate': {
         const { seq, attempt, hash, proposals, prevotes } = effect
         const candidate = { validator: this.key, seq, attempt, hash, proposals, prevotes }
+        if (prevotes !== null) this.#world.mark('candidate with prevotes')
         memory.candidate = this.#world.signatures.signCandidate(candidate)
         this.#sendAndFeed({ type: 'candidate', candidate: memory.candidate })
         break
@@ -262,6 +307,7 @@ export class HonestNode implements Peer {
         this.#close(memory, effect)
         break
       case 'evidence':
+        this.#world.mark('evidence')
         if (effect.first.validator !== effect.second.validator || effect.first.hash === effect.second.hash) {
           throw new Error('evidence that proves nothing')
         }
@@ -274,12 +320,13 @@ export class HonestNode implements Peer {
       validator: this.key,
       seq,
       lcl,
-      timeMs: proposalTimeMs(world),
+      timeMs: this.#timeMs(),
       result,
       users: this.users,
       inputs: [...(this.#memory?.inputs ?? []), ...(this.#memory?.forwarded ?? [])],
       wishes: [...this.#disk.wishes]
     }
+    if (this.#isDiskFull()) return
     const proposal = world.signatures.signProposal({ ...unsigned, hash: proposalHash(unsigned) })
     this.#journalFor(seq).proposal = proposal
     if (this.#crashes()) return
@@ -289,8 +336,10 @@ export class HonestNode implements Peer {
 
   #vote({ seq, attempt, kind, hash, proposals, lock }: Extract<ConsensusEffect, { type: 'vote' }>): void {
     const world = this.#world
+    if (this.#isDiskFull()) return
     const vote = world.signatures.signVote({ validator: this.key, seq, attempt, kind, hash, proposals })
     const journal = this.#journalFor(seq)
+    this.#markVote(vote, journal.lock)
     journal.votes.push({ attempt, kind, hash })
     journal.ownVotes.push(vote)
     if (lock !== null) journal.lock = lock
@@ -298,6 +347,13 @@ export class HonestNode implements Peer {
     world.trace.note(() => `node ${this.index} votes ${kind} ${hash?.slice(0, 8) ?? 'nil'} in ${seq}/${attempt}`)
     world.checks.voteSigned(vote, lock)
     this.#sendAndFeed({ type: 'vote', vote })
+  }
+
+  #markVote({ attempt, kind, hash }: Vote, lock: Lock | null): void {
+    const world = this.#world
+    if (hash === null) world.mark(`${kind} for nil`)
+    if (kind !== 'prevote' || hash === null || lock === null || attempt <= lock.attempt) return
+    world.mark(lock.ledger.hash === hash ? 'lock kept in a later attempt' : 'lock given up for a valid value')
   }
 
   #journalFor(seq: number): Journaled & { ownVotes: Vote[] } {
@@ -349,6 +405,7 @@ export class HonestNode implements Peer {
           (asked) => asked.serveProposal(hash),
           (proposal) => {
             const valid = proposal.hash === hash && world.signatures.isProposalSigned(proposal)
+            if (this.#memory === memory && valid) world.mark('content fetched')
             if (this.#memory === memory && valid) this.receive({ type: 'proposal', proposal })
           }
         )
@@ -371,8 +428,12 @@ export class HonestNode implements Peer {
         (asked) => asked.serveLedgers(this.tip.seq),
         (ledgers) => {
           for (const { ledger, certificate } of ledgers) {
-            if (this.#memory !== memory || ledger.header.seq !== this.tip.seq + 1) continue
-            if (world.checks.findCertificateProblem({ ledger, certificate }) !== null) return
+            if (this.#memory !== memory) return
+            if (world.checks.findCertificateProblem({ ledger, certificate }) !== null) {
+              world.mark('false ledger refused in catch-up')
+              return
+            }
+            if (ledger.header.seq === this.tip.seq + 1) world.mark('catch-up')
             this.#apply({ type: 'certified', ledger, certificate })
           }
         }
@@ -384,6 +445,8 @@ export class HonestNode implements Peer {
     const world = this.#world
     const { seq } = closed.ledger.header
     if (seq !== this.tip.seq + 1) throw new Error(`ledger ${seq} is closed on top of ${this.tip.seq}`)
+    if (this.#isDiskFull()) return
+    if (!memory.core.members.has(this.key)) world.mark('observer follows')
     this.#disk.ledgers.push({ ledger: closed.ledger, certificate: closed.certificate })
     world.trace.foldHash(closed.ledger.hash)
     world.trace.note(

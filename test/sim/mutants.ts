@@ -6,6 +6,7 @@ import ts from 'typescript'
 import type { ViolationKind } from './checks.js'
 import { drawProfile, type Profile } from './profile.js'
 import { Random } from './random.js'
+import { RULE_MUTANTS } from './rule-mutants.js'
 import { type Core, type Outcome, simulate } from './world.js'
 
 export interface Replacement {
@@ -31,7 +32,7 @@ export interface Mutant {
 const CORE = 'consensus.ts'
 const DECISION = 'decision.ts'
 
-export const MUTANTS: Mutant[] = [
+const FIRST_MUTANTS: Mutant[] = [
   {
     name: 'lock rule removed',
     replacements: [
@@ -293,6 +294,9 @@ export const MUTANTS: Mutant[] = [
     needs: ({ journalLossRate }) => journalLossRate > 0
   }
 ]
+
+/** Faults in the core that the simulator must find. */
+export const MUTANTS: Mutant[] = [...FIRST_MUTANTS, ...RULE_MUTANTS]
 
 const COMPILER_OPTIONS: ts.CompilerOptions = {
   target: ts.ScriptTarget.ES2022,

@@ -79,20 +79,27 @@ export class Network {
     this.#cutOffUntilMs.set(node, this.#clock.nowMs + forMs)
   }
 
-  /** Draws a new partition: none, two sides, one node deaf or dumb, or single directions of links. */
+  /**
+   * Draws a new partition: none, two sides, one node deaf or dumb, single directions of links, two sides of which only one
+   * hears the other, two sides that one node alone connects, or two nodes that do not reach each other.
+   */
   partition(): void {
     this.#cut.clear()
     const size = this.#peers.length
-    const kind = this.#random.between(0, 4)
+    const kind = this.#random.between(0, 7)
     const side = this.#peers.map(() => this.#random.chance(0.5))
     const lone = this.#random.between(0, size - 1)
+    const other = this.#random.between(0, size - 1)
     for (let from = 0; from < size; from++) {
       for (let to = 0; to < size; to++) {
         const cut =
           (kind === 1 && side[from] !== side[to]) ||
           (kind === 2 && from === lone) ||
           (kind === 3 && to === lone) ||
-          (kind === 4 && this.#random.chance(0.3))
+          (kind === 4 && this.#random.chance(0.3)) ||
+          (kind === 5 && side[from] === true && side[to] === false) ||
+          (kind === 6 && side[from] !== side[to] && from !== lone && to !== lone) ||
+          (kind === 7 && ((from === lone && to === other) || (from === other && to === lone)))
         if (cut && from !== to) this.#cut.add(from * size + to)
       }
     }

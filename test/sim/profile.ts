@@ -4,6 +4,8 @@ import type { Random } from './random.js'
 
 /** What one seed draws: the network, its faults and how long they last. */
 export interface Profile {
+  /** Another course of the same faults; 0 is the one of the seed. */
+  turn: number
   n: number
   quorum: number
   byzantine: number
@@ -36,8 +38,18 @@ export interface Profile {
   lone: number
   /** Probability that a crash also takes the last ledger, when all other nodes have it. */
   ledgerLossRate: number
+  /** How many ledgers a crash may take, as when an old copy of the store is put back. */
+  ledgerLossMax: number
   /** Probability that a crash takes the journal of a node; of one node at a time, where the others are a quorum. */
   journalLossRate: number
+  /** Probability that a node which has lost its journal is restored from a backup: ledgers are then missing too. */
+  backupRate: number
+  /** Probability that a write fails: the node stops, says nothing of it, and comes back when there is room. */
+  diskFullRate: number
+  /** By how much the clocks that proposals take their time from are wrong. */
+  clockSkewMs: number
+  /** A clock is set anew about this often; 0 for never. */
+  clockStepEveryMs: number
   slowNodes: number
   slowExecutionMs: number
   executionMs: number
@@ -60,8 +72,28 @@ export function keyOf(name: string): PublicKey {
   return blake3Hex(Buffer.from(`key of ${name}`))
 }
 
+/** Mostly small: most faults need no more nodes, and small networks run through more of them in the same time. */
+function drawSize(random: Random): number {
+  if (random.chance(0.05)) return random.between(11, 21)
+  return random.pick([1, 2, 3, 4, 4, 4, 4, 5, 6, 7, 7, 8, 9, 10])
+}
+
+function unlOf(n: number): PublicKey[] {
+  return Array.from({ length: n }, (_, index) => keyOf(`node ${index}`)).sort()
+}
+
+/** The same with fewer validators, and no more Byzantine ones than these bear. */
+export function resize(profile: Profile, n: number): Profile {
+  const quorum = expectedQuorum(n, profile.config.threshold)
+  const safe = 2 * quorum - n - 1
+  const byzantine = profile.colludes ? safe : Math.min(profile.byzantine, safe)
+  const config = { ...profile.config, unl: unlOf(n) }
+  const slowNodes = Math.min(profile.slowNodes, n - byzantine)
+  return { ...profile, n, quorum, byzantine, config, slowNodes, lucky: profile.lucky % n, lone: profile.lone % n }
+}
+
 export function drawProfile(random: Random): Profile {
-  if (random.chance(0.6)) return drawAny(random, random.pick([1, 2, 3, 4, 4, 4, 4, 5, 6, 7, 7, 8, 9, 10]))
+  if (random.chance(0.6)) return drawAny(random, drawSize(random))
   const profile = drawAny(random, random.pick([4, 4, 4, 4, 5, 7]))
   // The Byzantine validator, if there is one, coordinates; otherwise the lone node does, for the lock to be needed.
   const [lucky, lone] = random.shuffle(Array.from({ length: profile.n }, (_, index) => index)) as [number, number]
@@ -92,8 +124,10 @@ function drawAny(random: Random, n: number): Profile {
   const changes = random.chance(0.3)
   const mayLoseJournal = !changes && byzantine + 1 <= n - quorum
   const strangers = random.chance(0.2) ? 1 : 0
-  const unl = Array.from({ length: n }, (_, index) => keyOf(`node ${index}`)).sort()
+  const unl = unlOf(n)
+  const journalLossRate = mayLoseJournal ? random.pick([0, 0, 0.2]) : 0
   return {
+    turn: 0,
     n,
     quorum,
     byzantine,
@@ -125,7 +159,13 @@ function drawAny(random: Random, n: number): Profile {
     lucky: 0,
     lone: 0,
     ledgerLossRate: random.pick([0, 0, 0.5]),
-    journalLossRate: mayLoseJournal ? random.pick([0, 0, 0.2]) : 0,
+    ledgerLossMax: random.pick([1, 1, 6]),
+    journalLossRate,
+    backupRate: random.pick([0, 0.5]),
+    diskFullRate: random.pick([0, 0, 0, 0.0005, 0.005]),
+    // Who has lost its journal goes by the clocks, and must know how wrong they may be.
+    clockSkewMs: random.pick(journalLossRate > 0 ? [0, 200] : [0, 0, 200, 60_000, 86_400_000]),
+    clockStepEveryMs: random.pick([0, 500, 5000]),
     slowNodes: random.chance(0.3) ? random.between(1, Math.max(1, n - quorum)) : 0,
     slowExecutionMs: random.pick([300, 900, 3000]),
     executionMs: random.pick([0, 2, 20]),

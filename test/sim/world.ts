@@ -12,9 +12,10 @@ import { Clock } from './clock.js'
 import { ColludingNode, Plot } from './colluding-node.js'
 import { executeTruly } from './execution.js'
 import { HonestNode } from './honest-node.js'
+import type { Mark } from './marks.js'
 import { type ClosedLedger, type Peer, Signatures } from './messages.js'
 import { Network } from './network.js'
-import { drawProfile, expectedQuorum, keyOf, type Profile } from './profile.js'
+import { drawProfile, expectedQuorum, keyOf, type Profile, resize } from './profile.js'
 import { Random } from './random.js'
 import { Trace } from './trace.js'
 
@@ -37,6 +38,9 @@ export interface Outcome {
   attemptMax: number
   /** Virtual time from the end of the faults to the last ledger that had to be closed; null when not asked for. */
   healingMs: number | null
+  /** Virtual time that passed. */
+  simulatedMs: number
+  marks: ReadonlySet<Mark>
   lines: string[]
 }
 
@@ -45,8 +49,12 @@ export interface RunOptions {
   keepLines?: boolean
   /** Demands progress after the faults; without it only safety is checked. */
   healing?: boolean
+  /** Put in the place of what the seed draws: to see which faults a failure needs. */
+  override?: Partial<Profile>
 }
 
+/** No clock of an honest node is as wrong as this. */
+const FAR_OFF_MS = 2 * 86_400_000
 /** Ledgers that must be closed after the faults. */
 const LEDGERS_AFTER = 4
 
@@ -70,16 +78,20 @@ export class World {
   readonly #changes: Changes
   /** Every input that an observer has forwarded, for those who send it again. */
   readonly forwarded: ProposalInput[] = []
+  readonly #marks = new Set<Mark>()
   #faults = true
   #attemptMax = 0
   #voids = 0
 
-  constructor(core: Core, seed: number, { keepLines = false, healing = true }: RunOptions) {
+  constructor(core: Core, seed: number, { keepLines = false, healing = true, override = {} }: RunOptions) {
     this.#healing = healing
     this.core = core
     this.#seed = seed
     this.random = new Random(seed)
-    this.profile = drawProfile(this.random)
+    const { n: size, ...others } = override
+    const profile = drawProfile(this.random)
+    this.profile = { ...(size === undefined ? profile : resize(profile, size)), ...others }
+    if (this.profile.turn > 0) this.random = new Random(seed + this.profile.turn * 2 ** 32)
     this.trace = new Trace(keepLines)
     const { config, n, byzantine, observers, strangers, slowNodes, forkHunt, lone, colludes } = this.profile
     this.genesis = genesisLedger({ contractId: 'sim', config, stateRoot: blake3Hex(Buffer.from('state')) })
@@ -101,12 +113,17 @@ export class World {
     this.#changes = new Changes(this.random, new Set(byzantineKeys), spares, byzantine <= n - quorum)
     const lyingUsers = new Set<PublicKey>()
     for (const index of this.#byzantine) lyingUsers.add(blake3Hex(Buffer.from(`user 0 of ${index}`)))
-    this.checks = new Checks(this.profile, this.signatures, lyingUsers)
+    this.checks = new Checks(this.profile, this.signatures, lyingUsers, new Set(byzantineKeys))
     this.network = new Network(this.clock, this.random, this.profile, this.peers, (to, message, from) => {
       this.trace.fold(Math.floor(this.clock.nowMs * 1000))
       this.trace.fold(to.index * 1000 + from)
       to.receive(message, from)
     })
+  }
+
+  /** Notes that a branch worth reaching was reached. */
+  mark(mark: Mark): void {
+    this.#marks.add(mark)
   }
 
   isByzantine(index: number): boolean {
@@ -139,13 +156,48 @@ export class World {
   }
 
   ledgerClosed(node: number, closed: ClosedLedger): void {
+    const { ledger, certificate } = closed
+    if (this.checks.closedAt(ledger.header.seq) === undefined) this.#markLedger(closed)
     const isFirst = this.checks.ledgerClosed(node, closed)
     if (!isFirst) return
-    const { ledger, certificate } = closed
     this.#attemptMax = Math.max(this.#attemptMax, certificate.attempt)
     if (ledger.header.result.status === 'void') this.#voids++
     this.checks.expectResult(ledger.header.seq, executeTruly(this, ledger))
     if (this.#faults && this.profile.forkHunt) this.#huntFork(node)
+  }
+
+  #markLedger({ ledger, certificate }: ClosedLedger): void {
+    const { seq, result, timeMs, proposals } = ledger.header
+    const before = this.checks.config
+    const after = ledger.config ?? before
+    const made = proposals.flatMap((hash) => this.signatures.proposalOf(hash) ?? [])
+    const taken = new Set(ledger.inputs.map(({ id }) => id))
+    const reached: [Mark, boolean][] = [
+      ['closed in a later attempt', certificate.attempt > 0],
+      ['void result', result.status === 'void'],
+      ['failed result', result.status === 'failed'],
+      ['UNL grown', after.unl.length > before.unl.length],
+      ['UNL shrunk', after.unl.length < before.unl.length],
+      ['quorum changed', after.threshold !== before.threshold],
+      ['time held up by the ledger before', timeMs === (this.checks.closedAt(seq - 1)?.ledger.header.timeMs ?? 0) + 1],
+      ['forwarded input taken', ledger.inputs.some(({ untilSeq }) => untilSeq > 0)],
+      ['more than ten validators', before.unl.length > 10],
+      ['one validator', before.unl.length === 1]
+    ]
+    for (const { validator, inputs, result: proposed, timeMs: proposedMs } of made) {
+      const executed = inputs.filter(({ id }) => this.checks.isExecuted(id))
+      const late = inputs.filter(({ id, untilSeq }) => untilSeq === 0 && !taken.has(id) && !this.checks.isExecuted(id))
+      reached.push(['forwarded input proposed again after it was taken', executed.some(({ untilSeq }) => untilSeq > 0)])
+      reached.push(['inputs left for the next ledger', late.length > 0])
+      if (!this.#isLiar(validator)) continue
+      reached.push(['false time proposed in a ledger', Math.abs(proposedMs - timeMs) > FAR_OFF_MS])
+      reached.push(['false result proposed in a ledger', proposed.stateRoot !== result.stateRoot])
+    }
+    for (const [mark, isReached] of reached) if (isReached) this.mark(mark)
+  }
+
+  #isLiar(key: PublicKey): boolean {
+    return this.peers.some((peer) => peer.key === key && this.#byzantine.has(peer.index))
   }
 
   /** What the first to close a ledger knows is kept from the others, who may crash with what they know of it. */
@@ -169,6 +221,7 @@ export class World {
       for (const peer of this.peers) this.clock.schedule(this.random.fraction() * 50, () => peer.start())
       this.#scheduleInputs()
       this.#schedulePartitions()
+      this.#scheduleClockSteps()
       this.#scheduleForwards()
       this.#scheduleChanges()
       const { faultMs, faultLedgers } = this.profile
@@ -190,6 +243,8 @@ export class World {
       voids: this.#voids,
       attemptMax: this.#attemptMax,
       healingMs,
+      simulatedMs: this.clock.nowMs,
+      marks: this.#marks,
       lines: this.trace.lines
     }
   }
@@ -241,6 +296,17 @@ export class World {
     })
   }
 
+  #scheduleClockSteps(): void {
+    const { clockStepEveryMs, clockSkewMs } = this.profile
+    if (clockStepEveryMs === 0 || clockSkewMs === 0) return
+    this.clock.schedule(this.random.fraction() * 2 * clockStepEveryMs, () => {
+      if (!this.#faults) return
+      this.random.pick(this.#honest).setClock()
+      this.mark('clock stepped')
+      this.#scheduleClockSteps()
+    })
+  }
+
   #schedulePartitions(): void {
     const { partitionEveryMs } = this.profile
     if (partitionEveryMs === 0) return
@@ -286,6 +352,7 @@ export class World {
       const tips = healed.map((node) => `${node.index}: ${node.tip.seq}, attempt ${node.attempt}`).join('; ')
       throw new Violation('no-progress', `${boundMs} ms after healing ledger ${goal} is not closed (${tips})`)
     }
+    if (few) this.mark('healed with a quorum alone')
     return this.clock.nowMs - startMs
   }
 

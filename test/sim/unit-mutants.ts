@@ -1,0 +1,148 @@
+import { execFile } from 'node:child_process'
+import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Replacement } from './mutants.js'
+
+/** A fault outside of the core: the tests named must fail with it. */
+export interface UnitMutant {
+  name: string
+  /** Files are relative to src. */
+  replacements: Replacement[]
+  /** File of tests, relative to the repository. */
+  test: string
+}
+
+export const UNIT_MUTANTS: UnitMutant[] = [
+  {
+    name: 'said before it is in the journal',
+    replacements: [
+      { file: 'node/consensus-driver.ts', from: 'await this.#options.journal.flush()\n    for (', to: 'for (' }
+    ],
+    test: 'test/sim/driver.test.ts'
+  },
+  {
+    name: 'lock not written into the journal',
+    replacements: [{ file: 'node/consensus-driver.ts', from: 'if (lock !== null) addLock', to: 'if (false) addLock' }],
+    test: 'test/sim/driver.test.ts'
+  },
+  {
+    name: 'lock not read back from the journal',
+    replacements: [{ file: 'node/journaled.ts', from: 'lock = readLock(', to: 'void readLock(' }],
+    test: 'test/sim/driver.test.ts'
+  },
+  {
+    name: 'followed before the ledger is durable',
+    replacements: [
+      { file: 'node/consensus-driver.ts', from: 'await this.#options.persist', to: 'void this.#options.persist' }
+    ],
+    test: 'test/sim/driver.test.ts'
+  },
+  {
+    name: 'journal drops its last record',
+    replacements: [{ file: 'node/journal.ts', from: 'records.slice(1)', to: 'records.slice(1, -1)' }],
+    test: 'test/unit/node/journal.test.ts'
+  },
+  {
+    name: 'journal not synced',
+    replacements: [
+      {
+        file: 'node/journal.ts',
+        from: 'await this.#file.sync()\n    this.#length += bytes',
+        to: 'this.#length += bytes'
+      }
+    ],
+    test: 'test/unit/node/journal.test.ts'
+  },
+  {
+    name: 'damage in the middle of the journal passed over',
+    replacements: [{ file: 'node/journal.ts', from: 'if (hasRecordAfter(', to: 'if (length < 0 && hasRecordAfter(' }],
+    test: 'test/unit/node/journal.test.ts'
+  },
+  {
+    name: 'journal of another key used',
+    replacements: [
+      { file: 'node/journal.ts', from: 'if (bytesToHex(owner.key, KEY_BYTES) !== key)', to: 'if (key === null)' }
+    ],
+    test: 'test/unit/node/journal.test.ts'
+  },
+  {
+    name: 'attempt not signed',
+    replacements: [{ file: 'codec/consensus.ts', from: 'attempt: vote.attempt,', to: 'attempt: 0,' }],
+    test: 'test/unit/ledger/certificate.test.ts'
+  },
+  {
+    name: 'signatures of a certificate not checked',
+    replacements: [
+      { file: 'ledger/certificate.ts', from: '!verifySignature(validator, signed, signature)', to: 'signed.length < 0' }
+    ],
+    test: 'test/unit/ledger/certificate.test.ts'
+  },
+  {
+    name: 'certificate without a quorum accepted',
+    replacements: [{ file: 'ledger/certificate.ts', from: 'if (signers.size < q)', to: 'if (signers.size < 1)' }],
+    test: 'test/unit/ledger/certificate.test.ts'
+  },
+  {
+    name: 'users taken without their proof',
+    replacements: [{ file: 'node/proposal-pool.ts', from: 'await this.#proofs.check(validator, users)\n', to: '' }],
+    test: 'test/unit/node/proposal-pool.test.ts'
+  }
+]
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+const TEST_MAX_MS = 120_000
+const LINKED = ['node_modules', 'package.json', 'tsconfig.json', 'protocols', 'cfg', 'examples', 'docs']
+
+/**
+ * Runs the tests of a mutant in a copy of the repository.
+ *
+ * @param mutant without replacements: the tests as they are
+ * @returns name of the first test that fails, null when all pass
+ * @throws Error when a text to replace is not there once, or the tests cannot run
+ */
+export async function runUnitMutant({ name, replacements, test }: UnitMutant): Promise<string | null> {
+  const folder = await mkdtemp(join(tmpdir(), 'hp-p2p-mutant-'))
+  try {
+    for (const part of ['src', 'test']) await cp(join(ROOT, part), join(folder, part), { recursive: true })
+    for (const part of LINKED) await symlink(join(ROOT, part), join(folder, part))
+    for (const { file, from, to } of replacements) {
+      const path = join(folder, 'src', file)
+      const text = await readFile(path, 'utf8')
+      if (text.split(from).length !== 2) throw new Error(`mutant ${name}: ${file} has not once: ${from}`)
+      await writeFile(
+        path,
+        text.replace(from, () => to)
+      )
+    }
+    await writeFile(join(folder, 'vitest.config.mjs'), `export default { test: { include: ['${test}'], bail: 1 } }\n`)
+    return await runTests(folder)
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+interface Report {
+  success: boolean
+  testResults: { message: string; assertionResults: { status: string; fullName: string }[] }[]
+}
+
+async function runTests(folder: string): Promise<string | null> {
+  const vitest = join(ROOT, 'node_modules/vitest/vitest.mjs')
+  const output = join(folder, 'report.json')
+  const args = [vitest, 'run', '--root', folder, '--reporter=json', `--outputFile=${output}`]
+  const said = await new Promise<string>((resolve) => {
+    execFile(process.execPath, args, { cwd: folder, timeout: TEST_MAX_MS }, (_, stdout, stderr) =>
+      resolve(stdout + stderr)
+    )
+  })
+  const text = await readFile(output, 'utf8').catch(() => {
+    throw new Error(`the tests did not run: ${said.slice(-500)}`)
+  })
+  const { success, testResults } = JSON.parse(text) as Report
+  const results = testResults.flatMap(({ assertionResults }) => assertionResults)
+  if (results.length === 0) throw new Error(`no test ran: ${testResults.map(({ message }) => message).join()} ${said}`)
+  if (success) return null
+  return results.find(({ status }) => status === 'failed')?.fullName ?? 'the tests'
+}
