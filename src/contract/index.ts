@@ -13,6 +13,7 @@ export type {
   ExecutionOutcome,
   ExecutionUser,
   NplMessage,
+  ProcessBound,
   ReceivedNplMessage,
   RunnerCapabilities,
   RunnerOptions

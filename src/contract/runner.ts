@@ -8,6 +8,7 @@ import { LogFile } from './log-files.js'
 import { PartyLine } from './party-line/party-line.js'
 import { WaitingRoom } from './party-line/waiting-room.js'
 import { buildEnvironment, CONTRACT_PATH } from './process/command.js'
+import { ControlGroup } from './process/control-group.js'
 import { DiskUsage } from './process/disk-usage.js'
 import { canReadProcesses } from './process/process-tree.js'
 import { RunMarker } from './process/run-marker.js'
@@ -55,6 +56,7 @@ export class ContractRunner {
   readonly #files: TempFiles
   readonly #libc: Libc | null
   readonly #sandbox: Sandbox
+  readonly #group: ControlGroup | null
   readonly #disk: DiskUsage
   readonly #devices = new DeviceGuard()
   readonly #waitingRoom: WaitingRoom
@@ -75,6 +77,7 @@ export class ContractRunner {
     this.#marker = new RunMarker(logDir)
     this.#files = new TempFiles(options.tempDir ?? chooseTempDir(4 * limits.ledgerOutputBytes))
     this.#libc = options.libc === undefined ? loadLibc() : options.libc
+    this.#group = ControlGroup.open(logDir)
     this.#sandbox = new Sandbox({
       ...DEFAULT_SANDBOX,
       ...options.sandbox,
@@ -83,6 +86,7 @@ export class ContractRunner {
       searchPath: CONTRACT_PATH,
       files: this.#files,
       libc: this.#libc,
+      group: this.#group,
       log: options.log
     })
     this.#disk = new DiskUsage(options.dir)
@@ -95,7 +99,8 @@ export class ContractRunner {
       nplBoundaries: this.#libc !== null,
       processWatch: canReadProcesses,
       kernelLimits: true,
-      sandbox: this.#sandbox.fact.active ? 'bubblewrap' : 'none'
+      sandbox: this.#sandbox.fact.active ? 'bubblewrap' : 'none',
+      processBound: this.#group !== null ? 'cgroup' : this.#sandbox.limitsTasks ? 'rlimit' : 'watch'
     }
   }
 
@@ -109,7 +114,8 @@ export class ContractRunner {
    * is looked at. Throws ContractError 'sandbox-missing' when the contract must have a sandbox and there is none.
    */
   async start(): Promise<void> {
-    if (await this.#marker.clearLeftovers(this.#options.dir)) {
+    const isLeft = (await this.#group?.clear()) ?? false
+    if ((await this.#marker.clearLeftovers(this.#options.dir)) || isLeft) {
       this.#options.log.warn('Ended the contract that an earlier run of this node left behind.')
     }
     await this.#sandbox.probe()
@@ -189,6 +195,7 @@ export class ContractRunner {
     this.#stderr.close()
     this.#marker.close()
     this.#devices.close()
+    this.#group?.remove()
   }
 
   #environment(): Record<string, string> {
@@ -221,6 +228,7 @@ export class ContractRunner {
       files: this.#files,
       libc: this.#libc,
       sandbox: this.#sandbox,
+      group: this.#group,
       disk: this.#disk,
       devices: this.#devices,
       stdout: this.#stdout,

@@ -68,6 +68,12 @@ export type NplMessage = {
 
 export type ReceivedNplMessage = NplMessage & { sender: PublicKey }
 
+/**
+ * `cgroup`: a control group of the kernel. `rlimit`: RLIMIT_NPROC in the sandbox's user namespace. `watch`: nothing but
+ * the looks.
+ */
+export type ProcessBound = 'cgroup' | 'rlimit' | 'watch'
+
 export interface RunnerCapabilities {
   interface: 'fdlist'
   /** True: each write of the contract is one party line message. False: each chunk that the node reads is one. */
@@ -78,4 +84,6 @@ export interface RunnerCapabilities {
   kernelLimits: boolean
   /** Known once the runner has started. */
   sandbox: 'none' | 'bubblewrap'
+  /** What bounds processes that are started faster than they are looked at; known once the runner has started. */
+  processBound: ProcessBound
 }

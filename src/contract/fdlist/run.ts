@@ -8,6 +8,7 @@ import type { LogFile } from '../log-files.js'
 import { type MessageChannel, openMessageChannel } from '../party-line/message-channel.js'
 import type { PartyLine } from '../party-line/party-line.js'
 import { buildCommand, resourceLimits } from '../process/command.js'
+import type { ControlGroup } from '../process/control-group.js'
 import type { DiskUsage } from '../process/disk-usage.js'
 import { type Processes, ProcessGroup, sendKill } from '../process/process-group.js'
 import { type Exit, type StartedProcess, startProcess } from '../process/start.js'
@@ -32,6 +33,8 @@ export interface FdListRunOptions {
   files: TempFiles
   libc: Libc | null
   sandbox: Sandbox
+  /** null: nothing but looks, or the sandbox, bounds its tasks. */
+  group: ControlGroup | null
   disk: DiskUsage
   devices: DeviceGuard
   stdout: LogFile
@@ -105,9 +108,10 @@ export class FdListRun {
   }
 
   #start(channels: FdListChannels): StartedProcess {
-    const { binary, args, limits, dir, env, libc, sandbox } = this.#options
+    const { binary, args, limits, dir, env, libc, sandbox, group } = this.#options
     const { stdio } = channels
     try {
+      group?.setLimits(limits)
       const launch = sandbox.prepare({ binary, args, limits, givenFds: stdio.length })
       this.#launch = launch
       if (launch !== null) {
@@ -115,7 +119,7 @@ export class FdListRun {
         if (child.pid !== null) this.#release(launch, child.pid)
         return child
       }
-      const command = buildCommand(binary, args, resourceLimits(limits, stdio.length))
+      const command = buildCommand(binary, args, resourceLimits(limits, stdio.length), group?.doors)
       return startProcess({ command, dir, env, stdio, libc })
     } catch (error) {
       throw startError(error)
@@ -172,9 +176,9 @@ export class FdListRun {
   }
 
   #watch(pid: number): Processes {
+    const { libc, group } = this.#options
     const launch = this.#launch
-    if (launch === null) return new ProcessGroup(pid)
-    return new SandboxProcesses(pid, launch, this.#options.libc)
+    return launch === null ? new ProcessGroup(pid, group) : new SandboxProcesses(pid, launch, libc, group)
   }
 
   #check(channels: FdListChannels, pids: readonly number[]): string | null {

@@ -53,14 +53,38 @@ const SHELL_LIMITS: Record<ResourceLimit['resource'], [option: string, unit: num
  * The contract under the kernel's limits. A shell sets them and becomes the contract (0.7 ms): limits set from
  * outside on a process that already runs would leave it a moment to start others without them.
  */
-export function buildCommand(binary: string, args: string[], limits: readonly ResourceLimit[]): Command {
+export function buildCommand(
+  binary: string,
+  args: string[],
+  limits: readonly ResourceLimit[],
+  doors: readonly string[] = []
+): Command {
   const lines = limits.flatMap(({ resource, soft, hard }) => {
     const [option, unit] = SHELL_LIMITS[resource]
     const set = (kind: string, value: number) => `ulimit ${kind} ${option} ${Math.floor(value / unit)}`
     return [set('-S', soft), set('-H', hard)]
   })
-  const script = ['umask 022', ...lines, 'exec "$0" "$@"'].join(' && ')
+  const script = [...enter(doors), 'umask 022', ...lines, 'exec "$0" "$@"'].join(' && ')
   return { file: SHELL, args: ['-c', script, binary, ...args] }
+}
+
+/** The same command, started inside control groups: a shell enters them and becomes it. */
+export function enterGroups({ file, args }: Command, doors: readonly string[]): Command {
+  if (doors.length === 0) return { file, args }
+  return { file: SHELL, args: ['-c', [...enter(doors), 'exec "$0" "$@"'].join(' && '), file, ...args] }
+}
+
+/**
+ * The same command with at most `tasks` tasks of its user in its user namespace. To be used inside that, with a kernel
+ * that counts so (5.14). Shells differ in the option: dash and busybox have -p, bash and ksh have -u.
+ */
+export function limitTasks({ file, args }: Command, tasks: number): Command {
+  const script = `{ ulimit -p ${tasks} 2>/dev/null || ulimit -u ${tasks}; } && exec "$0" "$@"`
+  return { file: SHELL, args: ['-c', script, file, ...args] }
+}
+
+function enter(doors: readonly string[]): string[] {
+  return doors.map((path) => `echo $$ > '${path.replaceAll("'", "'\\''")}'`)
 }
 
 let hardLimits: Map<string, number> | null = null

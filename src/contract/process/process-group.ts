@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import type { ControlGroup } from './control-group.js'
 import {
   canReadProcesses,
   listDescendants,
@@ -32,13 +33,17 @@ export class ProcessGroup implements Processes {
   readonly leader: number
   /** Descendants in a group of their own: pid -> start, so that a reused pid is not mistaken for it. */
   readonly #strays = new Map<number, number>()
+  readonly #group: ControlGroup | null
   #looks = 0
 
-  constructor(leader: number) {
+  /** @param group where all of them are, when there is one */
+  constructor(leader: number, group: ControlGroup | null = null) {
     this.leader = leader
+    this.#group = group
   }
 
   measure(max: number): ProcessTotals {
+    if (this.#group !== null) return sumUsage(this.#group.pids().slice(0, max + 1))
     const pids = new Set(this.#scan(max + 1))
     if (this.#looks++ % FULL_LOOK_EVERY === 1) for (const { pid } of listGroup(this.leader)) pids.add(pid)
     return sumUsage(pids)
@@ -56,8 +61,9 @@ export class ProcessGroup implements Processes {
   }
 
   kill(): boolean {
+    let killed = this.#group?.kill() ?? false
     this.#scan(DESCENDANTS_MAX)
-    let killed = sendKill(-this.leader)
+    killed = sendKill(-this.leader) || killed
     for (const [pid, startTicks] of this.#strays) {
       const usage = readUsage(pid)
       if (usage?.startTicks === startTicks && usage.state !== 'Z') killed = sendKill(pid) || killed
@@ -68,6 +74,7 @@ export class ProcessGroup implements Processes {
 
   async clear(): Promise<boolean> {
     if (!this.kill()) return false
+    await this.#group?.clear()
     const deadline = Date.now() + GONE_WAIT_MS
     while (canReadProcesses && listGroup(this.leader).length > 0 && Date.now() < deadline) {
       sendKill(-this.leader)

@@ -1,6 +1,7 @@
 import { writeSync } from 'node:fs'
 import type { Libc, ResourceLimit } from '../libc.js'
-import { buildCommand, type Command } from '../process/command.js'
+import { buildCommand, type Command, enterGroups, limitTasks } from '../process/command.js'
+import type { ControlGroup } from '../process/control-group.js'
 import { type Exit, nameSignal } from '../process/start.js'
 import { closeQuietly, readWhole, type TempFiles } from '../temp-files.js'
 import { type BwrapFacts, namespaceArguments } from './bwrap.js'
@@ -21,6 +22,10 @@ export interface LaunchOptions {
   files: TempFiles
   /** null: a shell inside sets the limits. */
   libc: Libc | null
+  /** To be entered before anything runs. */
+  group: ControlGroup | null
+  /** Most tasks inside, where no group bounds them; null: nothing does. */
+  tasks: number | null
 }
 
 /**
@@ -59,9 +64,10 @@ export class SandboxLaunch {
 
   /** bwrap runs as `pid`: sets the limits and lets it go on. Throws an error with the system's code. */
   release(pid: number): void {
-    const { libc, limits, layout } = this.#options
+    const { libc, limits, layout, group } = this.#options
     if (libc === null || this.#gate === null) return
     try {
+      group?.add(pid)
       libc.setLimits(pid, limits)
       const bytes = Buffer.from(layout.given.map((arg) => `${arg}\0`).join(''))
       closeQuietly(this.#gate[0])
@@ -107,12 +113,15 @@ export class SandboxLaunch {
   }
 
   #buildCommand(statusFd: string): Command {
-    const { bwrap, network, layout, binary, args, limits, givenFds } = this.#options
+    const { bwrap, network, layout, binary, args, limits, givenFds, group, tasks } = this.#options
     const options = [...namespaceArguments(bwrap, network), '--json-status-fd', statusFd]
     if (this.#filter !== null) options.push('--seccomp', this.#pass(this.#filter, givenFds))
     const given = this.#gate === null ? layout.given : ['--args', this.#pass(this.#gate[0], givenFds)]
-    const inner = this.#gate === null ? buildCommand(binary, args, limits) : { file: binary, args }
-    return { file: bwrap.path, args: [...options, ...given, ...layout.closed, '--', inner.file, ...inner.args] }
+    const bare = this.#gate === null ? buildCommand(binary, args, limits) : { file: binary, args }
+    const inner = tasks === null ? bare : limitTasks(bare, tasks)
+    const outer = { file: bwrap.path, args: [...options, ...given, ...layout.closed, '--', inner.file, ...inner.args] }
+    // Without the gate there is no moment at which it waits for us to put it there.
+    return this.#gate === null && group !== null ? enterGroups(outer, group.doors) : outer
   }
 
   #readNumber(name: 'child-pid' | 'exit-code'): number | null {

@@ -1,6 +1,7 @@
 import { statfsSync } from 'node:fs'
 import { setTimeout as delay, setImmediate as immediate } from 'node:timers/promises'
 import type { Libc } from '../libc.js'
+import type { ControlGroup } from '../process/control-group.js'
 import { GONE_WAIT_MS, type Processes, type ProcessTotals, sendKill } from '../process/process-group.js'
 import { listDescendants, readUsage, sumUsage } from '../process/process-tree.js'
 import type { SandboxLaunch } from './launch.js'
@@ -16,14 +17,16 @@ export class SandboxProcesses implements Processes {
   readonly leader: number
   readonly #firstPid: () => number | null
   readonly #libc: Libc | null
+  readonly #group: ControlGroup | null
   /** The first process inside, and when it started: so that a reused pid is not mistaken for it. */
   #isSetUp = false
   #first: { pid: number; startTicks: number } | null = null
 
-  constructor(leader: number, launch: SandboxLaunch, libc: Libc | null) {
+  constructor(leader: number, launch: SandboxLaunch, libc: Libc | null, group: ControlGroup | null) {
     this.leader = leader
     this.#firstPid = () => launch.firstPid()
     this.#libc = libc
+    this.#group = group
   }
 
   measure(max: number): ProcessTotals {
@@ -54,8 +57,10 @@ export class SandboxProcesses implements Processes {
 
   kill(): boolean {
     const first = this.#find()
+    // With the first all others inside end, at once.
     const hasFirst = first !== null && sendKill(first)
-    return sendKill(-this.leader) || hasFirst
+    const hasGroup = first === null && (this.#group?.kill() ?? false)
+    return sendKill(-this.leader) || hasFirst || hasGroup
   }
 
   async clear(): Promise<boolean> {
@@ -70,6 +75,7 @@ export class SandboxProcesses implements Processes {
     // The outer bwrap does not wait for it, so it is ours by now.
     const orphan = this.#first?.pid ?? this.#firstPid()
     if (orphan !== null) this.#libc?.wait(orphan)
+    await this.#group?.clear()
     return hadSome
   }
 

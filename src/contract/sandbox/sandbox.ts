@@ -1,10 +1,12 @@
 import { openSync } from 'node:fs'
+import { release } from 'node:os'
 import { delimiter, isAbsolute } from 'node:path'
 import type { Logger } from 'pino'
 import { ContractError } from '../errors.js'
 import type { Libc } from '../libc.js'
 import { type ContractLimits, DEFAULT_LIMITS } from '../limits.js'
 import { resourceLimits } from '../process/command.js'
+import { type ControlGroup, taskLimit } from '../process/control-group.js'
 import { sendKill } from '../process/process-group.js'
 import { startProcess } from '../process/start.js'
 import { closeQuietly, readWhole, type TempFiles } from '../temp-files.js'
@@ -33,6 +35,8 @@ export interface SandboxConfig extends SandboxOptions {
   searchPath: string
   files: TempFiles
   libc: Libc | null
+  /** null: the kernel's limit of a user's tasks is used where it holds for the namespace alone. */
+  group: ControlGroup | null
   log: Logger
 }
 
@@ -52,6 +56,7 @@ export class Sandbox {
   #filter: Uint8Array | null = null
   #reason: string | null = null
   #isActive = false
+  readonly #canLimitTasks: boolean
   #isProbed = false
   #system: string[] = []
   #programs: { binary: string; paths: string[] } | null = null
@@ -59,6 +64,7 @@ export class Sandbox {
   /** Throws ContractError 'invalid-options' for a path that is not absolute. */
   constructor(config: SandboxConfig) {
     this.#config = config
+    this.#canLimitTasks = config.group === null && countsTasksByNamespace()
     const wrong = config.paths.find((path) => !isAbsolute(path) || path.includes('\0'))
     if (wrong !== undefined) {
       throw new ContractError('invalid-options', `sandboxpaths names ${wrong}, which is not an absolute path`)
@@ -68,6 +74,11 @@ export class Sandbox {
   get fact(): SandboxFact {
     const { mode } = this.#config
     return { mode, active: this.#isActive, reason: this.#reason, version: this.#bwrap?.version ?? null }
+  }
+
+  /** Whether RLIMIT_NPROC bounds the tasks inside. */
+  get limitsTasks(): boolean {
+    return this.#isActive && this.#canLimitTasks
   }
 
   /** True once `probe` has come to its end. */
@@ -114,12 +125,13 @@ export class Sandbox {
 
   /** Starts a shell inside, the same way as a contract. A sentence when that does not work. */
   async #tryOut(): Promise<string | null> {
-    const { libc, files, dir } = this.#config
+    const { libc, files, dir, group } = this.#config
     const input = openSync('/dev/null', 'r')
     const words = files.openAppend()
     let launch: SandboxLaunch | null = null
     libc?.adoptOrphans()
     try {
+      group?.setLimits(DEFAULT_LIMITS)
       const args = ['-c', `exit ${PROBE_EXIT}`]
       launch = this.#launch({ binary: '/bin/sh', args, limits: DEFAULT_LIMITS, givenFds: 3 })
       const stdio = [input, words, words, ...launch.fds]
@@ -153,13 +165,13 @@ export class Sandbox {
     } finally {
       await exit
       clearTimeout(timer)
-      await new SandboxProcesses(pid, launch, this.#config.libc).clear()
+      await new SandboxProcesses(pid, launch, this.#config.libc, this.#config.group).clear()
     }
     return !isLate
   }
 
   #launch({ binary, args, limits, givenFds }: SandboxStart): SandboxLaunch {
-    const { dir, network, paths, secretPaths, files, libc } = this.#config
+    const { dir, network, paths, secretPaths, files, libc, group } = this.#config
     const bwrap = this.#bwrap as BwrapFacts
     const layout = buildLayout({
       dir,
@@ -179,7 +191,10 @@ export class Sandbox {
       givenFds,
       filter: this.#filter,
       files,
-      libc: bwrap.isSetuid ? null : libc
+      libc: bwrap.isSetuid ? null : libc,
+      group,
+      // One more: the first process inside is bwrap's.
+      tasks: this.#canLimitTasks ? taskLimit(limits) + 1 : null
     })
   }
 
@@ -190,6 +205,15 @@ export class Sandbox {
     }
     return this.#programs.paths
   }
+}
+
+/**
+ * Since Linux 5.14 RLIMIT_NPROC counts the tasks of a user in a user namespace apart from all others of that user; never
+ * those of the machine's root, whom a node of root becomes inside.
+ */
+function countsTasksByNamespace(): boolean {
+  const [major = 0, minor = 0] = release().split('.').map(Number)
+  return process.platform === 'linux' && process.getuid?.() !== 0 && (major > 5 || (major === 5 && minor >= 14))
 }
 
 /** bwrap's own words, and what helps where they are known. */

@@ -6,7 +6,7 @@ import { examineJournal, examineSecret } from './files.js'
 import { examineLedgers } from './ledgers.js'
 import { examineMachine } from './machine.js'
 import { examineNetwork } from './network.js'
-import { examineSandbox } from './sandbox.js'
+import { examineProcessBound, examineSandbox } from './sandbox.js'
 
 /** Looks at a running node and its machine, and says what to do about what is amiss. */
 export async function examineNode(node: NodeView, status: NodeStatus): Promise<DoctorReport> {
@@ -21,6 +21,7 @@ export async function examineNode(node: NodeView, status: NodeStatus): Promise<D
       await examineLedgers(node.ledgers),
       await examineJournal(dir, node.networkId, node.publicKey),
       examineSandbox(node.runner.sandbox),
+      examineProcessBound(node.runner.capabilities.processBound),
       await examineSecret(dir),
       ...(await examineMachine(contractPaths(dir).hist))
     ]

@@ -12,7 +12,7 @@ import { check } from './check.js'
 import { examineJournal, examineSecret } from './files.js'
 import { examineLedgers } from './ledgers.js'
 import { examineMachine } from './machine.js'
-import { examineSandbox } from './sandbox.js'
+import { examineProcessBound, examineSandbox } from './sandbox.js'
 
 const log = pino({ level: 'silent' })
 
@@ -75,7 +75,7 @@ async function examineStores(dir: string, config: NodeConfig | null, checks: Doc
   const networkId = await examineStore(dir, checks)
   if (config === null) return
   if (networkId !== null) checks.push(await examineJournal(dir, networkId, config.keys.publicKey))
-  checks.push(await trySandbox(config))
+  checks.push(...(await trySandbox(config)))
 }
 
 async function examinePorts(config: NodeConfig, checks: DoctorCheck[]): Promise<void> {
@@ -113,7 +113,7 @@ async function examineStore(dir: string, checks: DoctorCheck[]): Promise<string 
 }
 
 /** Starts nothing but the sandbox's own trial. */
-async function trySandbox(config: NodeConfig): Promise<DoctorCheck> {
+async function trySandbox(config: NodeConfig): Promise<DoctorCheck[]> {
   const logDir = await mkdtemp(join(tmpdir(), 'hp-doctor-'))
   const runner = new ContractRunner({
     dir: config.dir,
@@ -129,7 +129,7 @@ async function trySandbox(config: NodeConfig): Promise<DoctorCheck> {
   try {
     // Its failure is in what `sandbox` says.
     await runner.start().catch(() => {})
-    return examineSandbox(runner.sandbox)
+    return [examineSandbox(runner.sandbox), examineProcessBound(runner.capabilities.processBound)]
   } finally {
     await runner.stop()
     await rm(logDir, { recursive: true, force: true })
