@@ -24,11 +24,11 @@ export const STATE_SERVICE = 'state'
 /** A path in a state, its hash and numbers, for each chunk wanted. */
 const REQUEST_BYTES = REQUEST_CHUNKS_MAX * 5000
 const ANSWER_BYTES = REQUEST_CHUNKS_MAX * (BLOCK_BYTES + 64)
-/** Requests of one peer: about 512 KiB each, so that a copy runs at some hundred MB/s and no faster. */
-const RATE_LIMIT = { perSecond: 400, burst: 800 }
-const PARALLEL = { perPeer: 8, observers: 32 }
+/** Requests of one peer: about 2 MiB each, so that a copy runs at some hundred MB/s and no faster. */
+const RATE_LIMIT = { perSecond: 200, burst: 400 }
+const PARALLEL = { perPeer: 8, observers: 16 }
 /** Who copies asks one source no more often than this, below that limit, which would cost it its score. */
-const ASK_INTERVAL_MS = 3
+const ASK_INTERVAL_MS = 8
 /** Who does not keep to these is asked last, and all are asked for less at a time (down to one chunk). */
 const ANSWER_TIMEOUTS = { firstByteMs: 5000, totalMs: 15_000 }
 

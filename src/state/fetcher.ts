@@ -31,11 +31,12 @@ export interface FetcherOptions {
 }
 
 /**
- * Most chunks in one request, and bytes: one chunk more may be asked for. With some requests at once that is enough for
- * any line; more bytes under way only outlive the quick collection of garbage and bring on the slow one.
+ * Most chunks in one request, and bytes: one chunk more may be asked for. A stream of libp2p costs as much as some 100 KiB
+ * of content; but the more bytes are under way, the more of them outlive the quick collection of garbage and bring on
+ * the slow one. So: few requests, large ones.
  */
 export const REQUEST_CHUNKS_MAX = 64
-export const REQUEST_BYTES_MAX = 512 * 1024
+export const REQUEST_BYTES_MAX = 2 * 1024 * 1024
 /** Where answers come too late, less is asked for at a time, down to this. */
 const REQUEST_BYTES_MIN = 64 * 1024
 

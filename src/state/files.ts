@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import fs from 'node:fs'
 import { open } from 'node:fs/promises'
 import path from 'node:path'
@@ -104,7 +105,6 @@ function unlinkEntry(file: AnyPath, parent: AnyPath | undefined): void {
 export async function removeTree(target: AnyPath, scratchDir: string): Promise<void> {
   const pacer = new Pacer()
   const stack: { dir: AnyPath; names: Buffer[] }[] = []
-  let scratch = 0
   const enter = (entry: AnyPath, parent: AnyPath | undefined): void => {
     const stat = fs.lstatSync(entry, { throwIfNoEntry: false })
     if (stat === undefined) return
@@ -114,7 +114,7 @@ export async function removeTree(target: AnyPath, scratchDir: string): Promise<v
     }
     let dir = entry
     if (Buffer.byteLength(dir) > PATH_SAFE_BYTES) {
-      dir = path.join(scratchDir, `deep-${process.pid}-${Date.now()}-${scratch++}`)
+      dir = path.join(scratchDir, `deep-${randomUUID()}`)
       fs.chmodSync(entry, 0o700)
       fs.renameSync(entry, dir)
     }

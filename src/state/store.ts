@@ -3,7 +3,7 @@ import path from 'node:path'
 import type { Logger } from 'pino'
 import type { Hash } from '../consensus/types.js'
 import { adoptTree } from './adopt.js'
-import { type BlockReader, operationsOf, planChanges } from './changes.js'
+import { type BlockReader, type Change, operationsOf, planChanges } from './changes.js'
 import { StateError, toStateError } from './errors.js'
 import { loadIndex, readBootId, saveIndex } from './index-file.js'
 import { DEFAULT_LIMITS, type StateLimits } from './limits.js'
@@ -34,6 +34,8 @@ export interface ScanResult extends ScanStats {
 const INDEX_SAVE_BYTES = 64 * 1024 * 1024
 const INDEX_SAVE_FILES = 5000
 const INDEX_SAVE_FACTOR = 20
+/** Files that are restored at the same time. */
+const RESTORE_PARALLEL = 3
 
 /**
  * The contract's state on this node: names it by one root, keeps the last agreed one, goes back to it, and turns what
@@ -244,38 +246,44 @@ export class StateStore {
     await this.#snapshot.advance(this.#tracked, this.stateDir)
   }
 
+  /** Makes the state directory equal to the snapshot. Each block is checked. */
   async #restore(): Promise<void> {
-    const source = new BlockSource(this.#snapshot.dir)
-    try {
-      await this.#write(this.#snapshot.tree, async (file, node, index) => {
-        const block = await source.read(file, node, index)
-        if (block !== undefined) return block
-        this.#snapshot.suspect(file)
-        throw new StateError('snapshot-damaged', `the last agreed state is damaged at ${JSON.stringify(file)}`, {
-          path: file
-        })
-      })
-    } finally {
-      source.close()
-    }
-  }
-
-  async #write(tree: DirNode, readBlock: BlockReader): Promise<void> {
-    const { scratchDir } = this.#snapshot
+    const { scratchDir, tree } = this.#snapshot
     this.#scannedRoot = undefined
     const found = await this.#makeScanner({ unsupported: 'remove', wanted: tree }).run()
     this.#tracked = found
     const nowMs = Date.now()
+    const changes = planChanges(found.node, tree)
     const writer = new TreeWriter({ dir: this.stateDir, scratchDir })
+    for (const change of changes) if (change.kind !== 'file') await writer.apply(change)
+    // Each waits for the disk most of the time.
+    const files = changes.filter(({ kind }) => kind === 'file').values()
+    const results = await Promise.allSettled(Array.from({ length: RESTORE_PARALLEL }, () => this.#restoreFiles(files)))
+    const failed = results.find((result) => result.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
+    this.#tracked = await adoptTree(this.stateDir, tree, found, nowMs)
+    this.#scannedRoot = rootOf(tree)
+  }
+
+  async #restoreFiles(changes: Iterator<Change>): Promise<void> {
+    const { dir, scratchDir } = this.#snapshot
+    const source = new BlockSource(dir)
+    const writer = new TreeWriter({ dir: this.stateDir, scratchDir })
+    const readBlock: BlockReader = async (file, node, index) => {
+      const block = await source.read(file, node, index)
+      if (block !== undefined) return block
+      this.#snapshot.suspect(file)
+      const message = `the last agreed state is damaged at ${JSON.stringify(file)}`
+      throw new StateError('snapshot-damaged', message, { path: file })
+    }
     try {
-      for (const change of planChanges(found.node, tree)) {
-        for await (const operation of operationsOf(change, readBlock, undefined)) await writer.apply(operation)
+      for (let next = changes.next(); next.done !== true; next = changes.next()) {
+        for await (const operation of operationsOf(next.value, readBlock, undefined)) await writer.apply(operation)
       }
     } finally {
       writer.close()
+      source.close()
     }
-    this.#tracked = await adoptTree(this.stateDir, tree, found, nowMs)
-    this.#scannedRoot = rootOf(tree)
   }
 
   #isIndexOld(): boolean {

@@ -51,7 +51,7 @@ export interface SyncOptions {
   log: Logger
   signal?: AbortSignal
   limits?: Partial<StateLimits>
-  /** Requests at the same time, at most; default 4. */
+  /** Requests at the same time, at most; default 3. */
   parallel?: number
   /** Longest wait for one answer, ms; default 30,000. */
   timeoutMs?: number
@@ -290,7 +290,7 @@ class Copy {
   }
 
   #fetchAll(next: () => Promise<ChunkWant | undefined>, accept: (fetched: Fetched[]) => Promise<void>): Promise<void> {
-    const { fetchChunks, parallel = 4, timeoutMs = 30_000, attempts = 8 } = this.#options
+    const { fetchChunks, parallel = 3, timeoutMs = 30_000, attempts = 8 } = this.#options
     const { progress } = this
     const options = {
       fetchChunks,

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
 import { promisify } from 'node:util'
@@ -117,10 +118,14 @@ export class TreeWriter {
     if (stat?.isFile() && operation.base === 'patch') {
       // A file with another name elsewhere (a reader's view) is left as it is there.
       if (stat.nlink > 1) {
-        const copy = path.join(this.#scratchDir, 'patched')
-        await fs.promises.rm(copy, { force: true })
-        await fs.promises.copyFile(target, copy, fs.constants.COPYFILE_FICLONE)
-        fs.renameSync(copy, target)
+        const copy = path.join(this.#scratchDir, `patched-${randomUUID()}`)
+        try {
+          await fs.promises.copyFile(target, copy, fs.constants.COPYFILE_FICLONE)
+          fs.renameSync(copy, target)
+        } catch (error) {
+          fs.rmSync(copy, { force: true })
+          throw error
+        }
       }
       this.#fd = fs.openSync(target, OPEN_WRITE)
     } else {

@@ -167,7 +167,7 @@ describe('files that somebody else changes', { timeout: 60_000 }, () => {
         signal: abort.signal,
         parallel: 1,
         fetchChunks: async (wants) => {
-          if (++asked > 20) abort.abort(new Error('cut'))
+          if (++asked > 9) abort.abort(new Error('cut'))
           return { source: 'peer', chunks: await source.reader.readChunks(root, wants) }
         },
         onBadSource: () => expect.unreachable()
