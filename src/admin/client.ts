@@ -3,7 +3,19 @@ import { resolve } from 'node:path'
 import type { PublicKey } from '../consensus/types.js'
 import { AdminError, type AdminErrorCode, systemCode } from './errors.js'
 import type { ConfigView, UnlView } from './membership.js'
-import type { BackupRequest, BackupResult, BanRequest, PingResult, WishRequest, WishResult } from './operations.js'
+import type {
+  BackupRequest,
+  BackupResult,
+  BanRequest,
+  ExportRequest,
+  ExportView,
+  PingResult,
+  StateDiffRequest,
+  StateDiffView,
+  StateRootView,
+  WishRequest,
+  WishResult
+} from './operations.js'
 import { adminSocketPath, shortSocketPath } from './socket-path.js'
 import type {
   DoctorReport,
@@ -31,6 +43,7 @@ export interface AdminAnswers {
   '/v1/config': ConfigView
   '/v1/state': StateView
   '/v1/doctor': DoctorReport
+  [root: `/v1/state/roots/${string}`]: StateRootView
   [ledger: `/v1/ledgers/${string}`]: LedgerView
   [list: `/v1/ledgers?${string}`]: LedgerSummary[]
 }
@@ -43,6 +56,8 @@ export interface AdminPosts {
   '/v1/peers/unban': { body: { peer: string }; answer: { publicKey: PublicKey; wasBanned: boolean } }
   '/v1/ping': { body: { peer: string; count?: number }; answer: PingResult }
   '/v1/backup': { body: BackupRequest; answer: BackupResult }
+  '/v1/export': { body: ExportRequest; answer: ExportView }
+  '/v1/state/diff': { body: StateDiffRequest; answer: StateDiffView }
 }
 
 interface Answer {

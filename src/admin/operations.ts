@@ -54,6 +54,69 @@ export interface BackupResult {
   notes: string[]
 }
 
+/** Where a state stands in the chain. A ledger agrees on the state that the execution of the ledger before left. */
+export interface StateRootView {
+  root: Hash
+  /** The newest ledger that agrees on it, of those looked at; null when none does. */
+  ledger: number | null
+  /** The ledgers looked at. */
+  from: number
+  to: number
+}
+
+export interface ExportRequest {
+  /** Absolute; nothing may be there. */
+  path: string
+  /** Default: the oldest ledger that is kept. */
+  from?: number | undefined
+  /** Default: the last ledger. */
+  to?: number | undefined
+}
+
+export interface ExportView {
+  path: string
+  bytes: number
+  /** Of the file. */
+  hash: Hash
+  first: number
+  last: number
+}
+
+export interface StateDiffRequest {
+  peer: string
+  /** Compare what lies in the state directory now instead of the last agreed state. */
+  files?: boolean | undefined
+}
+
+/** An entry of a state in few words: bytes of a file or of a link's target, entries right inside a directory. */
+export interface StateEntryView {
+  kind: 'file' | 'executable' | 'dir' | 'link'
+  size: number
+}
+
+export interface StateDifferenceView {
+  /** Inside the state; any valid name, cut when it is very long. */
+  path: string
+  /** added: only the peer has it; removed: only this node has it; mode: only the executable bit differs. */
+  kind: 'added' | 'removed' | 'changed' | 'mode' | 'kind'
+  local: StateEntryView | null
+  remote: StateEntryView | null
+}
+
+/** What a state of this node and the agreed one of a peer differ in. */
+export interface StateDiffView {
+  peer: PublicKey
+  /** What was compared here. */
+  compared: 'agreed' | 'files'
+  local: StateRootView
+  remote: StateRootView
+  isEqual: boolean
+  /** The first ones; `total` tells how many there are. */
+  differences: StateDifferenceView[]
+  total: number
+  fetchedBytes: number
+}
+
 /**
  * What an operator can do with a running node. A peer is named by its public key, its peer id, or the first digits of
  * the key of a known one. Each throws `AdminError` 'refused' or 'bad-request' with the reason.
@@ -66,4 +129,8 @@ export interface AdminOperations {
   ping(peer: string, count: number): Promise<PingResult>
   /** Writes the node's ledgers and state into one file. */
   backup(request: BackupRequest): Promise<BackupResult>
+  /** Writes ledgers, with all that proves them, into one file. */
+  exportLedgers(request: ExportRequest): Promise<ExportView>
+  /** Compares the state with the one that a peer has now. */
+  stateDiff(request: StateDiffRequest): Promise<StateDiffView>
 }

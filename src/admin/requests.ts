@@ -6,6 +6,8 @@ import type { AdminSource } from './types.js'
 
 /** Most pings of one request. */
 export const MAX_PINGS = 100
+/** Largest number of a ledger that may be named. */
+export const MAX_SEQ = 2 ** 48
 const MAX_BAN_S = 10 * 365 * 24 * 3600
 
 const key = v.pipe(
@@ -35,10 +37,11 @@ const PING = v.strictObject({
   peer,
   count: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_PINGS)), 1)
 })
-const BACKUP = v.strictObject({
-  path: v.pipe(v.string(), v.maxLength(4096), v.regex(/^\/[^\0]+$/, 'must be an absolute path')),
-  keys: v.optional(v.boolean())
-})
+const path = v.pipe(v.string(), v.maxLength(4096), v.regex(/^\/[^\0]+$/, 'must be an absolute path'))
+const seq = v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.maxValue(MAX_SEQ))
+const BACKUP = v.strictObject({ path, keys: v.optional(v.boolean()) })
+const EXPORT = v.strictObject({ path, from: v.optional(seq), to: v.optional(seq) })
+const STATE_DIFF = v.strictObject({ peer, files: v.optional(v.boolean()) })
 
 type Operation = (source: AdminSource, body: unknown) => unknown
 
@@ -61,7 +64,9 @@ const OPERATIONS = new Map<string, Operation>([
   ['/v1/peers/ban', operation(BAN, (source, request) => source.banPeer(request))],
   ['/v1/peers/unban', operation(UNBAN, (source, request) => source.unbanPeer(request.peer))],
   ['/v1/ping', operation(PING, (source, request) => source.ping(request.peer, request.count))],
-  ['/v1/backup', operation(BACKUP, (source, request) => source.backup(request))]
+  ['/v1/backup', operation(BACKUP, (source, request) => source.backup(request))],
+  ['/v1/export', operation(EXPORT, (source, request) => source.exportLedgers(request))],
+  ['/v1/state/diff', operation(STATE_DIFF, (source, request) => source.stateDiff(request))]
 ])
 
 export function isOperation(path: string): boolean {

@@ -1,8 +1,6 @@
 import { AdminError } from './errors.js'
-import { isOperation } from './requests.js'
+import { isOperation, MAX_SEQ } from './requests.js'
 import { type AdminSource, type LedgerRef, MAX_LEDGERS } from './types.js'
-
-const MAX_SEQ = 2 ** 48
 
 function readCount(text: string | null, name: string, min: number, max: number, fallback: number): number {
   if (text === null) return fallback
@@ -70,6 +68,8 @@ export async function answerRequest(source: AdminSource, target: string): Promis
   if (pathname === '/v1/config') return source.config()
   if (pathname === '/v1/state') return source.state()
   if (pathname === '/v1/doctor') return getDoctor(source)
+  const root = /^\/v1\/state\/roots\/([0-9a-f]{64})$/.exec(pathname)
+  if (root !== null) return source.stateRoot(root[1] as string)
   const ledger = /^\/v1\/ledgers\/([^/]{1,80})$/.exec(pathname)
   if (ledger !== null) return getLedger(source, ledger[1] as string)
   if (isOperation(pathname)) throw new AdminError('bad-request', 'this path takes a POST request with a JSON body')

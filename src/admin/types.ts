@@ -1,6 +1,6 @@
 import type { Hash, PublicKey } from '../consensus/types.js'
 import type { ConfigView, PendingChangeView, UnlView } from './membership.js'
-import type { AdminOperations } from './operations.js'
+import type { AdminOperations, StateRootView } from './operations.js'
 
 /** Plain JSON views of a node, as the admin API sends them. Times are ms since the epoch, sizes bytes. */
 
@@ -225,6 +225,8 @@ export interface VerifyResult {
   ok: boolean
   /** Ledgers that were found sound. */
   checked: number
+  /** Ledgers found sound that changed the config, also those of which no more is kept. */
+  milestones: number
   /** The first ledger at fault and what is wrong with it. */
   problem: { seq: number; what: string } | null
 }
@@ -239,6 +241,8 @@ export interface AdminReads {
   unl(): UnlView
   config(): ConfigView
   state(): StateView
+  /** Looks for the newest ledger that agrees on a state. */
+  stateRoot(root: Hash): Promise<StateRootView>
   /** Looks at the node and its machine; takes some seconds at most. */
   doctor(): Promise<DoctorReport>
   ledger(ref: LedgerRef): Promise<LedgerView | null>

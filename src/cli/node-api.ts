@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import type { AdminSource, LedgerRef, LedgerSummary, LedgerView, VerifyResult } from '../admin/index.js'
+import type { AdminSource, LedgerRef, LedgerSummary, LedgerView, StateRootView, VerifyResult } from '../admin/index.js'
 import type { NodeConfig } from '../config/index.js'
 
 export type { NodeProgress } from '../node/index.js'
@@ -26,6 +26,7 @@ export interface OfflineLedgers {
   ledger(ref: LedgerRef): Promise<LedgerView | null>
   ledgers(from: number, count: number): Promise<LedgerSummary[]>
   verify(onProgress: (seq: number) => void): Promise<VerifyResult>
+  stateRoot(root: string): Promise<StateRootView>
   close(): Promise<void>
 }
 

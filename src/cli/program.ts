@@ -13,6 +13,7 @@ import { addLedgerCommands } from './commands/ledger.js'
 import { addPeersCommands } from './commands/peers.js'
 import { addRunCommand } from './commands/run.js'
 import { addShowCommands } from './commands/show.js'
+import { addStateCommands } from './commands/state.js'
 import { addUnlCommands } from './commands/unl.js'
 import { CliError, EXIT } from './errors.js'
 import { printable } from './output.js'
@@ -42,6 +43,7 @@ export function createProgram(): Command {
   addDoctorCommand(program)
   addLedgerCommands(program)
   addBackupCommands(program)
+  addStateCommands(program)
   addClientCommand(program)
   addDevnetCommand(program)
   return program

@@ -99,6 +99,8 @@ export class Executor {
   #stopped = false
   /** Copying instead of replaying was tried in vain since the backlog grew long. */
   #jumpTried = false
+  /** Neither the state nor the snapshot is the agreed one: it is copied before anything else is executed. */
+  #isDamaged = false
   #wake: (() => void) | null = null
   #diverged: string | null = null
   #last: LastExecution | null = null
@@ -208,6 +210,11 @@ export class Executor {
   async #settle(next: Ledger): Promise<boolean> {
     const done = this.#done
     const agreed = next.header.result
+    if (this.#isDamaged) {
+      this.#done = null
+      await this.#copyState(done?.ledger.header.seq ?? next.header.seq)
+      return false
+    }
     if (done === null) {
       if (this.#options.state.committedRoot === agreed.stateRoot) return true
       await this.#copyState(next.header.seq)
@@ -216,45 +223,75 @@ export class Executor {
     this.#done = null
     const { ledger, reason } = done
     if (agreed.status === 'void') {
-      await this.#options.state.rollback()
+      const isBack = await this.#rollBack()
       this.#options.onSettled({ status: 'void', ledger })
       this.#log.warn(`execution of ledger ${ledger.header.seq} is void: no result had enough support`)
-      return true
+      if (!isBack) await this.#copyState(next.header.seq)
+      return isBack
     }
-    if (!isSame(done.result, agreed)) return await this.#settleDifferent(done, agreed)
-    await this.#accept(done, agreed)
+    if (!isSame(done.result, agreed)) {
+      const { status, stateRoot } = done.result
+      this.#log.warn(
+        `our result of ledger ${ledger.header.seq} (${status}, state ${short(stateRoot)}) is not the agreed one (${agreed.status}, state ${short(agreed.stateRoot)})`
+      )
+      return await this.#repair(done, next)
+    }
+    if (!(await this.#accept(done, agreed))) return await this.#repair(done, next)
     if (agreed.status === 'failed') this.#options.onSettled({ status: 'failed', ledger, reason: reason ?? 'failed' })
     return true
   }
 
-  /** Our result is the agreed one. */
-  async #accept({ ledger, outputs }: Done, agreed: AgreedResult): Promise<void> {
-    if (outputs.length > 0) await this.#options.keepOutputs(ledger.header.seq, outputs)
-    await this.#options.state.commit(agreed.stateRoot)
+  /** Our result is the agreed one. False when the files were changed since and cannot be committed any more. */
+  async #accept({ ledger, outputs }: Done, agreed: AgreedResult): Promise<boolean> {
+    const { seq } = ledger.header
+    if (outputs.length > 0) await this.#options.keepOutputs(seq, outputs)
+    try {
+      await this.#options.state.commit(agreed.stateRoot)
+    } catch (error) {
+      if (!(error instanceof StateError) || error.code !== 'changing') throw error
+      this.#log.warn(
+        `the state was changed after the execution of ledger ${seq}, not by the contract: ${error.message}`
+      )
+      return false
+    }
     if (agreed.status === 'ok') this.#options.onSettled({ status: 'ok', ledger, outputs })
+    return true
   }
 
-  /** Ours is not the agreed result: go back and run it again (a limit or a crash may have hit only us), else copy. */
-  async #settleDifferent(done: Done, agreed: AgreedResult): Promise<boolean> {
-    const { ledger, result } = done
+  /**
+   * What is here is not what `next` agrees on: go back and run it again (a limit, a crash or somebody's hand may have
+   * hit only us), else copy.
+   */
+  async #repair({ ledger, reason }: Done, next: Ledger): Promise<boolean> {
     const { seq } = ledger.header
-    this.#log.warn(
-      `our result of ledger ${seq} (${result.status}, state ${short(result.stateRoot)}) is not the agreed one (${agreed.status}, state ${short(agreed.stateRoot)})`
-    )
-    await this.#options.state.rollback()
+    const agreed = next.header.result
+    const isBack = await this.#rollBack()
     if (agreed.status === 'failed') {
-      this.#options.onSettled({ status: 'failed', ledger, reason: 'failed on most nodes' })
-      return true
+      this.#options.onSettled({ status: 'failed', ledger, reason: reason ?? 'failed on most nodes' })
+      if (!isBack) await this.#copyState(next.header.seq)
+      return isBack
     }
-    const again = await this.#runContract(ledger)
-    if (this.#stopped) return false
-    if (isSame(again.result, agreed)) {
-      await this.#accept(again, agreed)
-      return true
+    if (isBack) {
+      const again = await this.#runContract(ledger)
+      if (this.#stopped) return false
+      if (isSame(again.result, agreed) && (await this.#accept(again, agreed))) return true
+      await this.#rollBack()
     }
-    await this.#options.state.rollback()
     await this.#copyState(seq)
     return false
+  }
+
+  /** Back to the last agreed state. False when that is damaged too. */
+  async #rollBack(): Promise<boolean> {
+    try {
+      await this.#options.state.rollback()
+      return true
+    } catch (error) {
+      if (!(error instanceof StateError) || error.code !== 'snapshot-damaged') throw error
+      this.#log.warn(error.message)
+      this.#isDamaged = true
+      return false
+    }
   }
 
   /** Tries until the newest agreed state is here: without one nothing that follows can be executed. */
@@ -262,6 +299,7 @@ export class Executor {
     while (!this.#stopped) {
       this.#diverged = `the agreed state of ledger ${this.#newest} is not here yet: it is copied from peers`
       if (await this.#tryJump(from)) {
+        this.#isDamaged = false
         this.#diverged = null
         return
       }
@@ -322,7 +360,8 @@ export class Executor {
     try {
       stateRoot = (await state.scan()).root
     } catch (error) {
-      if (!(error instanceof StateError)) throw error
+      // A full disk says nothing about the contract: a result that is made up of it would be wrong.
+      if (!(error instanceof StateError) || error.code === 'disk-full') throw error
       return this.#undo(ledger, error.message)
     }
     const { configHash } = ledger.header.result
@@ -346,7 +385,7 @@ export class Executor {
 
   /** A failed execution leaves no trace. */
   async #undo(ledger: Ledger, reason: string): Promise<Done> {
-    await this.#options.state.rollback()
+    await this.#rollBack()
     this.#last = { ...(this.#last as LastExecution), status: 'failed', reason }
     this.#log.warn(`execution of ledger ${ledger.header.seq} failed: ${reason}`)
     return this.#failed(ledger, reason)

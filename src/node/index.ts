@@ -1,7 +1,7 @@
 /** The node itself: the only place that knows all the parts. */
 
 import { pino } from 'pino'
-import type { AdminSource, LedgerRef, SyncState } from '../admin/index.js'
+import type { AdminSource, LedgerRef, StateRootView, SyncState } from '../admin/index.js'
 import { acquireNodeLock } from '../admin/index.js'
 import { contractPaths } from '../config/index.js'
 import {
@@ -14,6 +14,7 @@ import {
 } from '../ledger/index.js'
 import type { SyncProgress } from '../state/index.js'
 import { HotPocketNode, type StartOptions } from './node.js'
+import { findStateRoot } from './state-diff.js'
 import { listLedgers } from './status.js'
 
 export { NodeError } from './errors.js'
@@ -59,6 +60,7 @@ export async function openOfflineLedgers(dir: string): Promise<{
   ledger(ref: LedgerRef): Promise<LedgerView | null>
   ledgers(from: number, count: number): Promise<LedgerSummary[]>
   verify(onProgress: (seq: number) => void): Promise<VerifyReport>
+  stateRoot(root: string): Promise<StateRootView>
   close(): Promise<void>
 }> {
   const lock = await acquireNodeLock(dir)
@@ -73,6 +75,7 @@ export async function openOfflineLedgers(dir: string): Promise<{
     ledger: (ref) => view(store, ref === 'latest' ? store.tip().seq : ref),
     ledgers: (from, count) => listLedgers(store, from, count),
     verify: (onProgress) => verifyChain(store, { onProgress }),
+    stateRoot: (root) => findStateRoot(store, root),
     async close() {
       await store.close()
       await lock.release()

@@ -14,13 +14,13 @@ import {
   type Network,
   type PeerInfo
 } from '../network/index.js'
-import type { StateStore, SyncProgress } from '../state/index.js'
+import { StateError, type StateStore, type SyncProgress } from '../state/index.js'
 import { DEFAULT_USER_LIMITS, PendingInputs, UserServer } from '../users/index.js'
 import { VERSION } from '../version.js'
 import { CatchUp } from './catch-up.js'
 import { ConsensusDriver } from './consensus-driver.js'
 import { contractLimits, type Disk, openDisk, trustJournal } from './disk.js'
-import { NodeError } from './errors.js'
+import { diskFullError, isDiskFull, NodeError } from './errors.js'
 import { Executor, type Settlement } from './executor.js'
 import { Forwarding } from './forwarding/forwarding.js'
 import { describeNetwork } from './genesis.js'
@@ -111,7 +111,7 @@ export class HotPocketNode {
       return source
     } catch (error) {
       await this.stop()
-      throw error
+      throw isDiskFull(error) ? diskFullError(this.config.dir, error) : error
     }
   }
 
@@ -135,6 +135,12 @@ export class HotPocketNode {
 
   #fail(error: Error): void {
     if (this.stopping) return
+    if (isDiskFull(error)) {
+      const full = diskFullError(this.config.dir, error)
+      this.log.fatal(full.message)
+      this.#resolveStopped(full)
+      return
+    }
     this.log.fatal({ err: error }, 'the node cannot go on')
     this.#resolveStopped(new NodeError(`the node cannot go on: ${error.message}`))
   }
@@ -446,7 +452,10 @@ export class HotPocketNode {
       await copyState(root, { network: this.network, state: this.state, log, signal, onProgress })
       return true
     } catch (error) {
-      if (!this.stopping) this.log.warn(`the agreed state could not be copied now: ${(error as Error).message}`)
+      if (isDiskFull(error)) this.#fail(error as Error)
+      else if (!this.stopping) this.log.warn(`the agreed state could not be copied now: ${(error as Error).message}`)
+      // Found block by block as they are needed: the next attempt begins with knowing all that is damaged.
+      if (isDamage(error)) await this.state.recover(root, { reread: true })
       return false
     } finally {
       this.stateCopy = null
@@ -518,6 +527,15 @@ export class HotPocketNode {
     this.log.info({ networkId: this.networkId, seq, lcl: hash }, `the node runs as ${role}`)
   }
 
+  async #recover(root: Hash): Promise<'clean' | 'restored' | 'unknown'> {
+    try {
+      return await this.state.recover(root)
+    } catch (error) {
+      if (!isDamage(error)) throw error
+      return await this.state.recover(root, { reread: true })
+    }
+  }
+
   /** Finds the ledger before whose execution the state on disk stands, and goes on from there. */
   async #resumeExecution(): Promise<void> {
     this.ledgers.holdFrom(0)
@@ -529,7 +547,7 @@ export class HotPocketNode {
       if (header === null) break
       const root = header.result.stateRoot
       if (root !== this.state.committedRoot && seq !== tip) continue
-      if ((await this.state.recover(root)) === 'unknown') continue
+      if ((await this.#recover(root)) === 'unknown') continue
       if (seq === 0) this.executor.genesis((await this.ledgers.get(0))?.ledger as Ledger)
       if (tip > 0) this.executor.resume(Math.max(seq, 1), tip)
       return
@@ -537,4 +555,9 @@ export class HotPocketNode {
     this.log.error('the state directory holds no agreed state of the kept ledgers: it is copied from peers')
     this.executor.resume(tip, tip)
   }
+}
+
+/** The snapshot holds other bytes than its times made believe. */
+function isDamage(error: unknown): boolean {
+  return error instanceof StateError && error.code === 'snapshot-damaged'
 }

@@ -6,12 +6,15 @@ import {
   type BackupRequest,
   type BackupResult,
   type BanRequest,
+  type ExportRequest,
+  type ExportView,
   type PingResult
 } from '../admin/index.js'
 import type { PublicKey } from '../consensus/types.js'
 import { NetworkError, toPublicKey } from '../network/index.js'
 import { wish } from './membership.js'
 import type { NodeView } from './node-view.js'
+import { compareStates } from './state-diff.js'
 
 const DAY_S = 24 * 3600
 /** Digits of a key that name a known peer. */
@@ -27,6 +30,8 @@ export function createOperations(node: NodeView): AdminOperations {
       return { publicKey, wasBanned: node.network.unban(publicKey) }
     },
     backup: (request) => backup(node, request),
+    exportLedgers: (request) => exportLedgers(node, request),
+    stateDiff: ({ peer, files }) => compareStates(node, findPeer(node, peer), { files }),
     ping: (peer, count) => ping(node, findPeer(node, peer), count)
   }
 }
@@ -101,15 +106,32 @@ async function ping(node: NodeView, publicKey: PublicKey, count: number): Promis
 }
 
 async function backup(node: NodeView, { path, keys = true }: BackupRequest): Promise<BackupResult> {
-  // Loaded on demand: most nodes never write one.
-  const { ArchiveError, writeBackup } = await import('../backup/index.js')
   const { config, ledgers, state, signal } = node
-  try {
+  return await writeFile(node, async ({ writeBackup }) => {
     const result = await writeBackup({ dir: config.dir, ledgers, state }, path, { keys, signal })
     node.log.info({ path, bytes: result.bytes, seq: result.seq }, 'a backup is written')
     return result
+  })
+}
+
+async function exportLedgers(node: NodeView, { path, from, to }: ExportRequest): Promise<ExportView> {
+  const { ledgers, signal } = node
+  return await writeFile(node, async (archives) => {
+    const result = await archives.exportLedgers(ledgers, path, { from, to, signal })
+    node.log.info({ path, bytes: result.bytes, first: result.first, last: result.last }, 'ledgers are exported')
+    return result
+  })
+}
+
+type Archives = typeof import('../backup/index.js')
+
+async function writeFile<T>(node: NodeView, write: (archives: Archives) => Promise<T>): Promise<T> {
+  // Loaded on demand: most nodes never write one.
+  const archives = await import('../backup/index.js')
+  try {
+    return await write(archives)
   } catch (error) {
-    if (error instanceof ArchiveError) throw new AdminError('refused', error.message)
+    if (error instanceof archives.ArchiveError) throw new AdminError('refused', error.message)
     if (node.stopping) throw new AdminError('refused', 'the node stops')
     throw error
   }

@@ -6,6 +6,7 @@ import { examineNode } from './doctor/running.js'
 import { pendingChanges, viewConfig, viewUnl } from './membership.js'
 import { type NodeView, oldestSynced, quorumStatus, validatorsPresent } from './node-view.js'
 import { createOperations } from './operations.js'
+import { findStateRoot } from './state-diff.js'
 
 export { oldestSynced } from './node-view.js'
 
@@ -39,6 +40,7 @@ export function createAdminSource(node: NodeView): AdminSource {
     unl: () => viewUnl(node),
     config: () => viewConfig(node),
     state: () => viewState(node),
+    stateRoot: (root) => findStateRoot(node.ledgers, root),
     doctor: () => examineNode(node, statusOf(node)),
     ledger: async (ref) => await view(node.ledgers, ref === 'latest' ? node.ledgers.tip().seq : ref),
     ledgers: (from, count) => listLedgers(node.ledgers, from, count),
@@ -87,6 +89,11 @@ function warningsOf(node: NodeView): string[] {
   if (node.executor.diverged !== null) warnings.push(node.executor.diverged)
   if (node.stateCopy !== null) warnings.push(copyProgress(node.stateCopy))
   for (const key of node.driver.equivocators) warnings.push(`validator ${key} signed two proposals for one ledger`)
+  if (node.driver.isSilent) {
+    warnings.push(
+      'this validator does not vote for about a minute: it does not know what it has said, its journal is gone'
+    )
+  }
   if (node.runner.capabilities.sandbox === 'none') warnings.push('the contract runs without a sandbox')
   if (isStalled(node)) {
     const seconds = Math.round(silenceMs(node) / 1000)

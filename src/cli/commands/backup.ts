@@ -1,8 +1,7 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
-import { AdminError, adminPost, adminRequest } from '../../admin/index.js'
+import { AdminError, adminPost } from '../../admin/index.js'
 import type { RestoreReport } from '../../backup/index.js'
-import { CliError } from '../errors.js'
 import { requireContractDir } from '../options.js'
 import { formatFields, printLine, printNote, printValue } from '../output.js'
 import { createProgress, untilSignal } from './ledger-file.js'
@@ -30,7 +29,7 @@ interface Shown {
 async function backup(dir: string, file: string, options: BackupCommandOptions): Promise<Shown> {
   const path = resolve(file)
   try {
-    return await backupOnline(dir, path, options)
+    return await adminPost(dir, '/v1/backup', { path, keys: options.keys }, { timeoutMs: BACKUP_TIMEOUT_MS })
   } catch (error) {
     if (!(error instanceof AdminError) || error.code !== 'not-reachable') throw error
   }
@@ -40,19 +39,6 @@ async function backup(dir: string, file: string, options: BackupCommandOptions):
     return await untilSignal((signal) => backupDirectory(dir, path, { keys: options.keys, onProgress, signal }))
   } finally {
     end()
-  }
-}
-
-async function backupOnline(dir: string, path: string, { keys }: BackupCommandOptions): Promise<Shown> {
-  if (!keys) {
-    await adminRequest(dir, '/v1/id')
-    throw new CliError('a running node writes its keys into a backup: stop it first to leave them out')
-  }
-  try {
-    return await adminPost(dir, '/v1/backup', { path }, { timeoutMs: BACKUP_TIMEOUT_MS })
-  } catch (error) {
-    if (!(error instanceof AdminError) || error.code !== 'not-found') throw error
-    throw new CliError('the running node cannot make a backup: stop it and try again')
   }
 }
 

@@ -1,5 +1,6 @@
+import { resolve } from 'node:path'
 import type { Command } from 'commander'
-import { AdminError } from '../../admin/index.js'
+import { AdminError, adminPost, type ExportView } from '../../admin/index.js'
 import { CliError } from '../errors.js'
 import { requireContractDir, wholeNumber } from '../options.js'
 import { formatFields, printLine, printNote, printValue } from '../output.js'
@@ -10,6 +11,8 @@ const loadBackup = () => import('../../backup/index.js')
 /** Largest number of a ledger that may be named. */
 const SEQ_MAX = 2 ** 48
 const SHOWN_EVERY_MS = 200
+/** Many ledgers take their time. */
+const EXPORT_TIMEOUT_MS = 24 * 3_600_000
 
 /** Shows now and then on a terminal which ledger a long work has come to; `end` ends the line. */
 export function createProgress(quiet: boolean): { onProgress: (seq: number) => void; end: () => void } {
@@ -46,31 +49,42 @@ function rangeOf(first: number, last: number): string {
   return first > last ? 'none' : `${first} to ${last}`
 }
 
-async function runExport(
-  dir: string,
-  file: string,
-  options: { from?: number; to?: number; json?: boolean }
-): Promise<void> {
-  await requireContractDir(dir)
+interface ExportCommandOptions {
+  from?: number
+  to?: number
+  json?: boolean
+}
+
+/** Asks the running node, else reads its store. */
+async function exportFrom(dir: string, file: string, options: ExportCommandOptions): Promise<ExportView> {
+  const path = resolve(file)
+  const range = { from: options.from, to: options.to }
+  try {
+    return await adminPost(dir, '/v1/export', { path, ...range }, { timeoutMs: EXPORT_TIMEOUT_MS })
+  } catch (error) {
+    if (!(error instanceof AdminError) || error.code !== 'not-reachable') throw error
+  }
   const { exportDirectory } = await loadBackup()
   const { onProgress, end } = createProgress(options.json ?? false)
   try {
-    const range = { from: options.from, to: options.to }
-    const result = await untilSignal((signal) => exportDirectory(dir, file, { ...range, onProgress, signal }))
+    return await untilSignal((signal) => exportDirectory(dir, path, { ...range, onProgress, signal }))
+  } finally {
     end()
-    if (options.json) return printValue(result)
-    printLine(
-      formatFields([
-        ['file', result.path],
-        ['bytes', String(result.bytes)],
-        ['ledgers', rangeOf(result.first, result.last)],
-        ['hash', result.hash]
-      ])
-    )
-  } catch (error) {
-    if (!(error instanceof AdminError)) throw error
-    throw new CliError(`${error.message}; \`hp-p2p backup\` works while it runs`)
   }
+}
+
+async function runExport(dir: string, file: string, options: ExportCommandOptions): Promise<void> {
+  await requireContractDir(dir)
+  const result = await exportFrom(dir, file, options)
+  if (options.json) return printValue(result)
+  printLine(
+    formatFields([
+      ['file', result.path],
+      ['bytes', String(result.bytes)],
+      ['ledgers', rangeOf(result.first, result.last)],
+      ['hash', result.hash]
+    ])
+  )
 }
 
 async function runImport(dir: string, file: string, options: { json?: boolean }): Promise<void> {
@@ -111,7 +125,7 @@ export async function verifyFile(file: string, options: { json?: boolean }): Pro
 export function addLedgerFileCommands(ledger: Command): void {
   ledger
     .command('export <dir> <file>')
-    .description('Write ledgers, with all that proves them, into one new file; the node must not run.')
+    .description('Write ledgers, with all that proves them, into one new file; the node may run.')
     .option('--from <seq>', 'first ledger; default: the oldest that is kept', wholeNumber(1, SEQ_MAX))
     .option('--to <seq>', 'last ledger; default: the newest', wholeNumber(1, SEQ_MAX))
     .option('--json', 'print JSON')

@@ -22,7 +22,7 @@ import { addLedgerFileCommands, createProgress, verifyFile } from './ledger-file
 const VERIFY_TIMEOUT_MS = 3_600_000
 
 /** Asks the running node, else opens its store. */
-async function readLedgers<T>(
+export async function readLedgers<T>(
   dir: string,
   online: () => Promise<T>,
   offline: (ledgers: OfflineLedgers) => Promise<T>
@@ -165,8 +165,8 @@ async function verifyOnline(dir: string): Promise<VerifyResult> {
 }
 
 function describeVerified(result: VerifyResult): string {
-  const milestones = 'milestones' in result ? `; ${result.milestones} changes of the config` : ''
-  return `${result.checked} ledgers are sound: hashes, links and certificates${milestones}`
+  const { checked, milestones } = result
+  return `${checked} ledgers are sound: hashes, links and certificates; ${milestones} changes of the config`
 }
 
 async function runVerify(dir: string, options: { json?: boolean }): Promise<void> {

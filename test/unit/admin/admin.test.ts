@@ -140,7 +140,7 @@ describe('the admin API', () => {
     const verify = async () => {
       calls++
       await gate
-      return { ok: true, checked: 7, problem: null }
+      return { ok: true, checked: 7, milestones: 0, problem: null }
     }
     await start({ source: createFakeSource({ verify }) })
     const both = Promise.all([adminRequest(dir, '/v1/verify'), adminRequest(dir, '/v1/verify')])

@@ -143,6 +143,18 @@ export function createFakeSource(change: Partial<AdminSource> = {}): AdminSource
     connectPeer: async () => ({ publicKey: KEY }),
     banPeer: () => ({ publicKey: KEY, untilMs: 0 }),
     unbanPeer: () => ({ publicKey: KEY, wasBanned: true }),
+    stateRoot: async (root) => ({ root, ledger: root === HASH ? TIP : null, from: 0, to: TIP }),
+    exportLedgers: async ({ path, from = 1, to = TIP }) => ({ path, bytes: 1, hash: HASH, first: from, last: to }),
+    stateDiff: async ({ files }) => ({
+      peer: KEY,
+      compared: files ? 'files' : 'agreed',
+      local: { root: HASH, ledger: TIP, from: 0, to: TIP },
+      remote: { root: HASH, ledger: TIP, from: 0, to: TIP },
+      isEqual: true,
+      differences: [],
+      total: 0,
+      fetchedBytes: 0
+    }),
     backup: async ({ path }) => ({ path, bytes: 1, seq: TIP, tip: TIP, stateRoot: HASH, notes: [] }),
     ping: async (_peer, count) => ({ publicKey: KEY, roundTripsMs: Array(count).fill(1.5), error: null }),
     ledger: async (ref) => {

@@ -276,7 +276,7 @@ describe('a running node is shown', () => {
 
   it('ledger verify: 0 when sound, 1 when not', async () => {
     let problem: { seq: number; what: string } | null = null
-    const verify = async () => ({ ok: problem === null, checked: 7, problem })
+    const verify = async () => ({ ok: problem === null, checked: 7, milestones: 2, problem })
     await startAdmin(createFakeSource({ verify }))
     expect(await runCli(['ledger', 'verify', dir])).toMatchObject({
       code: 0,
@@ -285,7 +285,7 @@ describe('a running node is shown', () => {
     problem = { seq: 8, what: 'its hash is another' }
     const bad = await runCli(['ledger', 'verify', dir, '--json'])
     expect(bad.code).toBe(1)
-    expect(JSON.parse(bad.out)).toEqual({ ok: false, checked: 7, problem })
+    expect(JSON.parse(bad.out)).toEqual({ ok: false, checked: 7, milestones: 2, problem })
     expect(bad.err).toContain('ledger 8: its hash is another')
   })
 })
