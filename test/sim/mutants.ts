@@ -42,7 +42,7 @@ const FIRST_MUTANTS: Mutant[] = [
         to: "this.#vote('prevote', hash)"
       }
     ],
-    firstSeed: 1,
+    firstSeed: 140,
     seedsMax: 1500,
     expected: ['fork'],
     needs: ({ forkHunt }) => forkHunt
@@ -50,7 +50,7 @@ const FIRST_MUTANTS: Mutant[] = [
   {
     name: 'lock forgotten at restart',
     replacements: [{ file: DECISION, from: 'this.#lock = journaled.lock\n    this.#valid = journaled.lock', to: '' }],
-    firstSeed: 1200,
+    firstSeed: 4320,
     seedsMax: 3000,
     expected: ['fork'],
     needs: ({ forkHunt }) => forkHunt
@@ -148,7 +148,7 @@ const FIRST_MUTANTS: Mutant[] = [
   {
     name: 'prevotes of a candidate not counted',
     replacements: [{ file: 'candidates.ts', from: 'this.#isQuorum(prevotes)', to: 'true' }],
-    firstSeed: 3330,
+    firstSeed: 3360,
     seedsMax: 3000,
     expected: ['fork'],
     needs: ({ forkHunt, byzantine }) => forkHunt && byzantine > 0
