@@ -76,14 +76,14 @@ export class Contacts {
     return this.#add(peer, [...good, ...checkToldAddresses(seen, peer, remote, 2, maxAddressLength)])
   }
 
-  /** Addresses that a peer tells of another one. True when any is usable. */
-  hear(teller: Peer, about: PublicKey, addresses: readonly string[]): boolean {
+  /** Addresses that a peer tells of another one; whether any is new, or null when none is usable. */
+  hear(teller: Peer, about: PublicKey, addresses: readonly string[]): boolean | null {
     const remote = teller.primary.connection.remoteAddr.toString()
     const { maxAddressesPerPeer, maxAddressLength } = this.#host.limits
     const good = checkToldAddresses(addresses, about, remote, maxAddressesPerPeer, maxAddressLength)
-    if (good.length === 0) return false
-    this.#add(about, good)
-    return this.#host.book.has(about)
+    if (good.length === 0) return null
+    const isNews = this.#add(about, good)
+    return this.#host.book.has(about) ? isNews : null
   }
 
   #add(peer: PublicKey, transports: readonly string[]): boolean {

@@ -8,9 +8,10 @@ import { LevelDatastore } from 'datastore-level'
 import type { PublicKey } from '../consensus/types.js'
 import { AddressBook } from './address-book.js'
 import { isLoopback, isRelayed, needsRelay, parseAddress } from './addresses.js'
+import { startAwakeClock } from './awake.js'
 import { BanStore } from './ban-store.js'
 import type { Contacts } from './contacts.js'
-import { raceAbort } from './deadline.js'
+import { createStopper, Deadline, raceAbort } from './deadline.js'
 import { type Dialer, parseConfigured } from './dialer.js'
 import { Emitter } from './emitter.js'
 import { NetworkError } from './errors.js'
@@ -84,7 +85,7 @@ export class Core {
   readonly upgrades: Upgrades
   readonly upkeep: Upkeep
   readonly portMapper: PortMapper
-  readonly #stopping = new AbortController()
+  readonly #stopping = createStopper()
   /** Keys of the UNL in force, once `setMembers` was called. */
   members: PublicKey[] | null = null
   /** Transports of the relays that the operator named. */
@@ -95,6 +96,7 @@ export class Core {
   readonly #startedMs = performance.now()
   #askedMs = 0
   #endWaiting: () => void = () => {}
+  #stopClock: () => void = () => {}
   #timers: NodeJS.Timeout[] = []
   #background = new Set<Promise<unknown>>()
   stopped: Promise<void> | null = null
@@ -162,6 +164,7 @@ export class Core {
       const words = error instanceof Error ? error.message : String(error)
       throw new NetworkError('listen-failed', `the network could not start: ${words}`, { cause: error })
     }
+    this.#stopClock = startAwakeClock()
     this.#begin()
     log.info({ addresses: this.contacts.own(), peerId: this.peerId }, 'the peer port is open')
   }
@@ -210,9 +213,15 @@ export class Core {
     this.dialer.wakeAll()
   }
 
+  /** `isUpgrade`: also when the peer has a connection. */
   async dial(address: Multiaddr, signal: AbortSignal, isUpgrade: boolean): Promise<Connection> {
-    const dialled = this.requireNode().dial(address, { signal: this.dialSignal(), force: isUpgrade })
-    return await raceAbort(dialled, signal)
+    const deadline = new Deadline(this.limits.dialTimeoutMs, signal, true)
+    try {
+      const dialled = this.requireNode().dial(address, { signal: deadline.signal, force: isUpgrade })
+      return await raceAbort(dialled, deadline.signal)
+    } finally {
+      deadline.clear()
+    }
   }
 
   /** Whether the address leads to the node that it names; the connection is closed at once. */
@@ -229,8 +238,9 @@ export class Core {
     }
   }
 
-  dialSignal(): AbortSignal {
-    return AbortSignal.timeout(this.limits.dialTimeoutMs)
+  /** Ends when the node stops. */
+  get stopSignal(): AbortSignal {
+    return this.#stopping.signal
   }
 
   async #openStore(): Promise<void> {
@@ -255,6 +265,7 @@ export class Core {
     await this.requests.stop()
     await this.peers.stop()
     this.#endWaiting()
+    this.#stopClock()
     await this.node?.stop()
     await Promise.allSettled(this.#background)
     await this.book.close()
@@ -423,9 +434,10 @@ export class Core {
 
   onTold(teller: Peer, about: PublicKey, addresses: readonly string[]): void {
     if (about === this.publicKey || this.scores.isBanned(about)) return
-    if (!this.contacts.hear(teller, about, addresses)) return
-    this.dialer.wake(about)
-    this.upgrades.retry(about)
+    const isNews = this.contacts.hear(teller, about, addresses)
+    if (isNews === null) return
+    this.dialer.hearOf(about, isNews)
+    if (isNews) this.upgrades.retry(about)
   }
 
   onDisconnect(peer: Peer, reason: string): void {
@@ -447,6 +459,13 @@ export class Core {
   onRefused(publicKey: PublicKey, verdict: HelloVerdict, by: 'us' | 'peer'): void {
     this.dialer.postpone(publicKey, this.limits.mismatchRedialMs, verdict.reason)
     this.events.emit('peer:refused', { publicKey, reason: verdict.reason, by })
+  }
+
+  /** This machine has other addresses than before. */
+  onAddressChange(): void {
+    this.portMapper.renewSoon()
+    this.reachability.reset()
+    this.onWhereaboutsChange()
   }
 
   onStatus(publicKey: PublicKey, status: PeerStatus): void {

@@ -10,6 +10,7 @@ import type { Logger } from 'pino'
 import type { PublicKey } from '../consensus/types.js'
 import type { AddressBook } from './address-book.js'
 import { type DialAddress, parseAddress, relayOf, withPeerId } from './addresses.js'
+import { createStopper } from './deadline.js'
 import type { NetworkLimits } from './limits.js'
 import { toPeerId, toPublicKey } from './peer-id.js'
 
@@ -19,9 +20,11 @@ export interface DialerHost {
   log: Logger
   book: AddressBook
   validators: () => PublicKey[]
-  dial(address: Multiaddr, signal: AbortSignal): Promise<Connection>
+  /** `peer`: whom the address is to lead to, if that is known. */
+  dial(address: Multiaddr, signal: AbortSignal, peer: PublicKey | null): Promise<Connection>
   /** Waits for hello; null when the connection was refused or cut. */
   admit(connection: Connection): Promise<PublicKey | null>
+  /** The peer has a connection that works, as far as we know. */
   isConnected(peer: PublicKey): boolean
   /** A direct connection to the node with this peer id is open. */
   isRelayAt(peerId: string): boolean
@@ -40,15 +43,27 @@ interface Target {
   notBeforeMs: number
   timer: NodeJS.Timeout | null
   dialling: boolean
+  /** Addresses that had their turn in the dial under way, and the one whose turn it is. */
+  tried: Set<string>
+  current: { transport: string; turn: AbortController } | null
+  /** When the peer went out of reach. */
+  lostMs: number
+  newsMs: number
   lastError: { text: string; atMs: number } | null
 }
+
+/** For so long a kept peer that was lost is dialled again after a second at most. */
+const EAGER_MS = 60_000
+const EAGER_REDIAL_MS = 1000
+/** What others tell hurries a dial no more often than this. */
+const NEWS_INTERVAL_MS = 2000
 
 export class Dialer {
   readonly #host: DialerHost
   readonly #targets = new Map<string, Target>()
   /** Addresses from the configuration, by key. */
   readonly #configured = new Map<PublicKey, Set<string>>()
-  readonly #stopping = new AbortController()
+  readonly #stopping = createStopper()
   readonly #running = new Set<Promise<void>>()
 
   constructor(host: DialerHost) {
@@ -101,11 +116,40 @@ export class Dialer {
     if (target.timer === null && !target.dialling) this.#schedule(target, this.#turnDelayMs(peer))
   }
 
+  /** As `wake`; addresses that are new to us do not wait for the next dial of a peer that is kept. */
+  hearOf(peer: PublicKey, isNews: boolean): void {
+    this.wake(peer)
+    const target = this.#targets.get(peer)
+    if (!isNews || target === undefined || this.#host.isConnected(peer) || !this.#isKept(target)) return
+    const nowMs = performance.now()
+    if (nowMs - target.newsMs < NEWS_INTERVAL_MS) return
+    target.newsMs = nowMs
+    target.failures = 0
+    if (!target.dialling) {
+      this.#schedule(target, this.#turnDelayMs(peer))
+      return
+    }
+    const { current, tried } = target
+    if (current === null) return
+    const best = this.#addresses(peer).find((transport) => transport === current.transport || !tried.has(transport))
+    if (best !== current.transport) current.turn.abort(new Error('a better address is known'))
+  }
+
   /** The last connection of the peer has gone: dial it at once, or after the other side's turn. */
   lost(peer: PublicKey): void {
     const target = this.#target(peer, peer, null)
     target.failures = 0
+    target.lostMs = performance.now()
     if (!target.dialling) this.#schedule(target, this.#turnDelayMs(peer))
+  }
+
+  /** The peer's connection may be dead: one beside it is tried, and goes on being tried until the peer is heard. */
+  doubt(peer: PublicKey): void {
+    const target = this.#target(peer, peer, null)
+    if (target.timer !== null || target.dialling) return
+    target.failures = 0
+    target.lostMs = performance.now()
+    this.#schedule(target, this.#turnDelayMs(peer))
   }
 
   connected(peer: PublicKey): void {
@@ -145,7 +189,20 @@ export class Dialer {
   #target(id: string, key: PublicKey | null, transport: string | null): Target {
     let target = this.#targets.get(id)
     if (target === undefined) {
-      target = { id, key, transport, failures: 0, notBeforeMs: 0, timer: null, dialling: false, lastError: null }
+      target = {
+        id,
+        key,
+        transport,
+        failures: 0,
+        notBeforeMs: 0,
+        timer: null,
+        dialling: false,
+        tried: new Set(),
+        current: null,
+        lostMs: performance.now(),
+        newsMs: 0,
+        lastError: null
+      }
       this.#targets.set(id, target)
     }
     return target
@@ -174,9 +231,11 @@ export class Dialer {
     }, waitMs)
   }
 
-  #backOffMs({ failures }: Target): number {
+  #backOffMs(target: Target): number {
     const { redialMinMs, redialMaxMs } = this.#host.limits
-    const delayMs = Math.min(redialMaxMs, redialMinMs * 2 ** Math.min(failures, 20))
+    const isLostLately = performance.now() - target.lostMs < EAGER_MS && this.#isKept(target)
+    const maxMs = isLostLately ? Math.min(EAGER_REDIAL_MS, redialMaxMs) : redialMaxMs
+    const delayMs = Math.min(maxMs, redialMinMs * 2 ** Math.min(target.failures, 20))
     return delayMs * (0.75 + Math.random() * 0.25)
   }
 
@@ -222,6 +281,7 @@ export class Dialer {
     } finally {
       target.dialling = false
     }
+    if (reached) target.failures = 0
     if (reached || this.#stopping.signal.aborted || !this.#targets.has(target.id)) return
     if (target.key !== null && this.#host.isConnected(target.key)) return
     target.failures++
@@ -234,13 +294,24 @@ export class Dialer {
   }
 
   async #dialKnown(target: Target, key: PublicKey): Promise<boolean> {
-    const addresses = this.#addresses(key)
-    if (addresses.length === 0) target.lastError = { text: 'no address of it is known', atMs: Date.now() }
-    for (const transport of addresses) {
+    target.tried.clear()
+    // Chosen anew each time: better addresses may have become known meanwhile.
+    const next = (): string | undefined => this.#addresses(key).find((transport) => !target.tried.has(transport))
+    if (next() === undefined) target.lastError = { text: 'no address of it is known', atMs: Date.now() }
+    for (let transport = next(); transport !== undefined; transport = next()) {
       if (this.#host.isConnected(key)) return true
       if (this.#stopping.signal.aborted) return false
-      const result = await this.#dialOne(target, withPeerId(transport, key))
+      target.tried.add(transport)
+      const turn = new AbortController()
+      target.current = { transport, turn }
+      const result = await this.#dialOne(target, withPeerId(transport, key), turn.signal)
+      target.current = null
       if (result.key === key) return true
+      if (turn.signal.aborted && !result.connected) {
+        // Later again; not its fault.
+        target.tried.delete(transport)
+        continue
+      }
       if (result.key === null && result.connected) return false
       if (result.wrongNode) this.#host.book.remove(key, transport)
       else this.#host.book.failed(key, transport)
@@ -274,11 +345,13 @@ export class Dialer {
 
   async #dialOne(
     target: Target,
-    address: Multiaddr
+    address: Multiaddr,
+    turn?: AbortSignal
   ): Promise<{ key: PublicKey | null; connected: boolean; wrongNode: boolean; self: boolean }> {
     let connected = false
     try {
-      const connection = await this.#host.dial(address, this.#stopping.signal)
+      const signal = turn === undefined ? this.#stopping.signal : AbortSignal.any([this.#stopping.signal, turn])
+      const connection = await this.#host.dial(address, signal, target.key)
       connected = true
       const key = await this.#host.admit(connection)
       if (key === null) {

@@ -1,7 +1,10 @@
 /** The two protocols of the network layer itself: `status` and `peers`. */
 import type { Logger } from 'pino'
+import { bytesToHex, checkInteger } from '../codec/canonical.js'
 import { PeerList, Status } from '../codec/pb/network.js'
 import type { PublicKey } from '../consensus/types.js'
+import { createStopper } from './deadline.js'
+import { decodeLenient, wellFormed } from './decode.js'
 import type { NetworkLimits } from './limits.js'
 import type { Peer } from './link.js'
 import type { RequestResponse } from './request-response.js'
@@ -46,26 +49,24 @@ function encodeStatus({ seq, lcl, role, agent, addresses, relay, unreached }: Pe
   })
 }
 
-function decodeStatus(body: Uint8Array): PeerStatus {
+/** @throws CodecError */
+export function decodeStatus(body: Uint8Array): PeerStatus {
   const limits = { addresses: MAX_STATUS_ADDRESSES, unreached: MAX_UNREACHED }
-  const { seq, lcl, role, agent, addresses, relay, unreached } = Status.decode(body, { limits })
-  if (!Number.isSafeInteger(seq) || seq < 0) throw new Error('seq is out of range')
-  if (lcl.byteLength !== 32) throw new Error('lcl must have 32 bytes')
-  if (unreached.some((key) => key.byteLength !== 32)) throw new Error('a key has not 32 bytes')
+  const { seq, lcl, role, agent, addresses, relay, unreached } = decodeLenient(Status, body, 'status', limits)
   return {
-    seq,
-    lcl: Buffer.from(lcl).toString('hex'),
+    seq: checkInteger(seq, 0, Number.MAX_SAFE_INTEGER, 'seq'),
+    lcl: bytesToHex(lcl, 32, 'lcl'),
     role: role === 1 ? 'validator' : 'observer',
     agent: agent.slice(0, 256).replace(/[^\x20-\x7e]/g, '?'),
-    addresses,
+    addresses: addresses.map(wellFormed),
     relay,
-    unreached: unreached.map((key) => Buffer.from(key).toString('hex'))
+    unreached: unreached.map((key) => bytesToHex(key, 32, 'unreached'))
   }
 }
 
 export class Exchanges {
   readonly #host: ExchangesHost
-  readonly #stopping = new AbortController()
+  readonly #stopping = createStopper()
   #lastAnnouncedMs = Number.NEGATIVE_INFINITY
   #announceTimer: NodeJS.Timeout | null = null
 

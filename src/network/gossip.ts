@@ -17,8 +17,8 @@ import type { Logger } from 'pino'
 import type { Hash, PublicKey } from '../consensus/types.js'
 import { blake3 } from '../crypto/index.js'
 import { NetworkError } from './errors.js'
-import { FrameCounter, MAX_GOSSIP_FRAME_BYTES } from './frame-counter.js'
 import { gateRegistrar } from './gate.js'
+import { MAX_GOSSIP_FRAME_BYTES, readGossip } from './gossip-reader.js'
 import type { NetworkLimits } from './limits.js'
 import { toPeerId, toPublicKey } from './peer-id.js'
 import { TokenBucket } from './rate-limit.js'
@@ -33,8 +33,6 @@ const MAX_CONTENT_BYTES = 4 * 1024 * 1024 - 1024
 const MESSAGE_ID_BYTES = 20
 const FLOOD_REPORT_INTERVAL_MS = 100
 const OPEN_TIMEOUT_MS = 10_000
-/** Frames of garbage that are counted of those which arrive together. */
-const MAX_GARBAGE_REPORTS = 3
 
 export interface GossipHost {
   networkId: Hash
@@ -57,14 +55,21 @@ interface OutboundStream {
   close(): Promise<void>
 }
 
+interface RawStream {
+  rawStream: Stream
+}
+
 /** What of gossipsub's own class is used beyond its interface. */
 interface GossipInternals {
   protocols: string[]
   handleReceivedRpc(from: PeerId, rpc: Rpc): Promise<void>
-  handlePeerReadStreamError(error: Error, peerId: PeerId): void
+  createOutboundStream(peerId: PeerId, connection: Connection): Promise<void>
+  decodeRpc(bytes: Uint8Array): Rpc
+  pipePeerReadStream(peerId: PeerId, frames: AsyncIterable<{ subarray(): Uint8Array }>): Promise<void>
   forwardMessage(id: string, message: unknown, source?: string, exclude?: Set<string>): void
   sendRpc(peer: string, rpc: { subscriptions: unknown[]; messages: unknown[] }): boolean
-  streamsOutbound: Map<string, OutboundStream>
+  streamsOutbound: Map<string, OutboundStream & RawStream>
+  streamsInbound: Map<string, RawStream>
 }
 
 interface Budget {
@@ -80,8 +85,6 @@ interface GossipPeer {
   inbound: Connection | null
   outbound: Connection | null
   moving: boolean
-  framesSeen: number
-  framesDecoded: number
   pending: number
   lastFloodReportMs: number
 }
@@ -93,6 +96,8 @@ export class Gossip {
   readonly #topics: Record<Topic, string>
   #pubsub: (GossipSub & GossipInternals) | null = null
   #topology: Topology | null = null
+  /** Connections on which a stream is being opened, with the one that is next, by peer. */
+  readonly #opening = new Map<string, { connection: Connection; next: Connection | null }>()
   /** Kept for a while beyond a connection, so that a reconnect does not fill them. */
   readonly #budgets = new Map<PublicKey, Budget>()
 
@@ -126,10 +131,10 @@ export class Gossip {
     pubsub.handleReceivedRpc = async (from, rpc) => {
       if (this.#checkRpc(from, rpc)) await handleRpc(from, rpc)
     }
-    // It would drop the peer with its other streams; connections are the peer table's business.
-    pubsub.handlePeerReadStreamError = (error, peerId) => {
-      this.#host.log.debug({ err: error, peer: peerId.toString() }, 'a gossip stream broke off')
-    }
+    // Its own drops frames that do not decode without a word, and the peer with all its streams when one breaks.
+    pubsub.pipePeerReadStream = (peerId, frames) => this.#read(pubsub, peerId, frames)
+    const open = pubsub.createOutboundStream.bind(pubsub)
+    pubsub.createOutboundStream = async (peerId, connection) => this.#openOnce(peerId, connection, open)
     pubsub.forwardMessage = (id, message, source) => this.#forward(id, message, source)
     this.#pubsub = pubsub
     return pubsub
@@ -138,6 +143,22 @@ export class Gossip {
   #register(protocol: string, topology: Topology | null): string {
     this.#topology = topology
     return protocol
+  }
+
+  /** gossipsub itself opens one stream after another, so that one slow peer would hold up the streams to all. */
+  #openOnce(peerId: PeerId, connection: Connection, open: GossipInternals['createOutboundStream']): void {
+    const id = peerId.toString()
+    const running = this.#opening.get(id)
+    if (running !== undefined) {
+      if (running.connection !== connection) running.next = connection
+      return
+    }
+    const work: { connection: Connection; next: Connection | null } = { connection, next: null }
+    this.#opening.set(id, work)
+    void open(peerId, connection).finally(() => {
+      this.#opening.delete(id)
+      if (work.next !== null) this.#openOnce(peerId, work.next, open)
+    })
   }
 
   /** Hands a message on to those whom its sender cannot reach. */
@@ -255,8 +276,6 @@ export class Gossip {
         inbound: null,
         outbound: null,
         moving: false,
-        framesSeen: 0,
-        framesDecoded: 0,
         pending: 0,
         lastFloodReportMs: Number.NEGATIVE_INFINITY
       }
@@ -289,7 +308,7 @@ export class Gossip {
         raw: Stream,
         onError: () => void,
         options: object
-      ) => OutboundStream
+      ) => OutboundStream & RawStream
       const next = new OutboundStream(stream, () => {}, { maxBufferSize: this.#host.limits.maxGossipBacklogBytes })
       stream.addEventListener('close', () => {
         if (pubsub.streamsOutbound.get(id) === next) pubsub.streamsOutbound.delete(id)
@@ -310,6 +329,19 @@ export class Gossip {
     return (
       peer !== undefined && peer.inbound === connection && peer.outbound === connection && this.hasStream(publicKey)
     )
+  }
+
+  /** Ends the peer's gossip streams, at which the other side opens its own anew, and opens ours. */
+  reopen(publicKey: PublicKey, connection: Connection): void {
+    const id = toPeerId(publicKey).toString()
+    const reason = new Error('no gossip comes; the stream is opened anew')
+    const { streamsInbound, streamsOutbound } = this.#requirePubsub()
+    streamsInbound.get(id)?.rawStream.abort(reason)
+    streamsOutbound.get(id)?.rawStream.abort(reason)
+    // After gossipsub has noticed.
+    setImmediate(() => {
+      if (this.#peers.has(id) && connection.status === 'open') this.attach(publicKey, connection)
+    })
   }
 
   detach(publicKey: PublicKey): void {
@@ -348,35 +380,33 @@ export class Gossip {
       .catch((error: unknown) => stream.abort(error instanceof Error ? error : new Error('refused')))
   }
 
-  /** Counts bytes and frames, whether or not they decode. */
+  /** Counts bytes, whether or not they decode. */
   #watch(stream: Stream, peer: GossipPeer): void {
-    const parser = new FrameCounter()
-    const onMessage = (event: StreamMessageEvent): void => {
-      this.#host.count(peer.publicKey, 'in', event.data.byteLength)
-      if (!peer.budget.bytes.take(event.data.byteLength)) this.#reportFlood(peer, 'too many bytes of gossip')
-      try {
-        for (const chunk of event.data instanceof Uint8Array ? [event.data] : event.data) {
-          peer.framesSeen += parser.push(chunk)
-        }
-      } catch (error) {
-        stream.removeEventListener('message', onMessage)
-        this.#host.report(peer.publicKey, 'oversized-message', (error as Error).message)
-        stream.abort(error as Error)
-        return
-      }
-      // gossipsub drops what does not decode without a word. All complete frames are decoded within this turn.
-      setImmediate(() => this.#checkDecoded(peer))
-    }
-    stream.addEventListener('message', onMessage)
+    stream.addEventListener('message', ({ data }: StreamMessageEvent) => {
+      this.#host.count(peer.publicKey, 'in', data.byteLength)
+      if (!peer.budget.bytes.take(data.byteLength)) this.#reportFlood(peer, 'too many bytes of gossip')
+    })
   }
 
-  #checkDecoded(peer: GossipPeer): void {
-    const lost = peer.framesSeen - peer.framesDecoded
-    if (lost <= 0) return
-    peer.framesDecoded = peer.framesSeen
-    for (let index = 0; index < Math.min(lost, MAX_GARBAGE_REPORTS); index++) {
-      this.#host.report(peer.publicKey, 'garbage', `${lost} gossip frames do not decode`)
+  #read(pubsub: GossipInternals, peerId: PeerId, frames: AsyncIterable<{ subarray(): Uint8Array }>): Promise<void> {
+    const { log } = this.#host
+    const id = peerId.toString()
+    const peer = this.#peers.get(id)
+    // Nothing counts any more on a connection that was cut.
+    const report = (rule: ScoreRule, detail: string): void => {
+      if (peer !== undefined && this.#peers.get(id) === peer) this.#host.report(peer.publicKey, rule, detail)
     }
+    return readGossip(frames, pubsub.streamsInbound.get(id)?.rawStream, {
+      decode: (frame) => pubsub.decodeRpc(frame),
+      take: (rpc) => {
+        pubsub.handleReceivedRpc(peerId, rpc).catch((error: unknown) => {
+          log.debug({ err: error, peer: id }, 'gossip could not be handled')
+        })
+      },
+      onGarbage: (error) => report('garbage', `a gossip frame does not decode: ${error.message}`),
+      onOversized: (error) => report('oversized-message', `a gossip frame is too large: ${error.message}`),
+      onBroken: (error) => log.debug({ err: error, peer: id }, 'a gossip stream broke off')
+    })
   }
 
   #reportFlood(peer: GossipPeer, detail: string): void {
@@ -390,7 +420,6 @@ export class Gossip {
   #checkRpc(from: PeerId, rpc: Rpc): boolean {
     const peer = this.#peers.get(from.toString())
     if (peer === undefined) return false
-    peer.framesDecoded++
     const messages = rpc.messages ?? []
     if (messages.length > 0 && !peer.budget.messages.take(messages.length)) {
       this.#reportFlood(peer, 'too many gossip messages')

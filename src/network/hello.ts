@@ -1,8 +1,10 @@
 /** The first words of two nodes: who they are, and whether they belong to the same network. */
 import type { Stream } from '@libp2p/interface'
+import { bytesToHex, CodecError, checkInteger } from '../codec/canonical.js'
 import { Hello, Verdict } from '../codec/pb/network.js'
 import type { Hash, PublicKey } from '../consensus/types.js'
 import type { Deadline } from './deadline.js'
+import { decodeLenient, wellFormed } from './decode.js'
 import { FRAME_MESSAGE, FrameReader, writeFrame } from './frames.js'
 import { type HelloInfo, PROTOCOL_VERSION, type SelfDescription } from './types.js'
 
@@ -26,15 +28,14 @@ function bytes(hex: string): Uint8Array<ArrayBuffer> {
 }
 
 function hash(field: string, value: Uint8Array): Hash {
-  if (value.byteLength !== 32) throw new Error(`${field} must have 32 bytes`)
-  return Buffer.from(value).toString('hex')
+  return bytesToHex(value, 32, field)
 }
 
 function text(field: string, value: string): string {
-  if (value.length > MAX_TEXT) throw new Error(`${field} is longer than ${MAX_TEXT} characters`)
+  if (value.length > MAX_TEXT) throw new CodecError('too-large', `${field} is longer than ${MAX_TEXT} characters`)
   // It goes to logs and terminals.
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the ones to drop
-  return value.replace(/[\x00-\x1f\x7f-\x9f]/g, '?')
+  return wellFormed(value).replace(/[\x00-\x1f\x7f-\x9f]/g, '?')
 }
 
 export function encodeHello(info: HelloInfo): Uint8Array {
@@ -63,15 +64,11 @@ export function encodeHello(info: HelloInfo): Uint8Array {
   })
 }
 
-/** Throws an Error with what is wrong. `from` is the key that the connection was authenticated with. */
+/** @throws CodecError with what is wrong. `from` is the key that the connection was authenticated with. */
 export function decodeHello(body: Uint8Array, from: PublicKey): HelloInfo {
-  const hello = Hello.decode(body, { limits: { addresses: MAX_TOLD_ADDRESSES } })
+  const hello = decodeLenient(Hello, body, 'hello', { addresses: MAX_TOLD_ADDRESSES })
   const publicKey = hash('publicKey', hello.publicKey)
-  if (publicKey !== from) throw new Error('publicKey is not the key of the connection')
-  if (hello.instance.byteLength !== 16) throw new Error('instance must have 16 bytes')
-  for (const [field, value] of [['seq', hello.seq] as const, ['timeMs', hello.timeMs] as const]) {
-    if (!Number.isSafeInteger(value) || value < 0) throw new Error(`${field} is out of range`)
-  }
+  if (publicKey !== from) throw new CodecError('out-of-range', 'publicKey is not the key of the connection')
   return {
     protocolVersion: hello.protocolVersion,
     agent: text('agent', hello.agent),
@@ -86,11 +83,11 @@ export function decodeHello(body: Uint8Array, from: PublicKey): HelloInfo {
     limitsHash: hash('limitsHash', hello.limitsHash),
     role: hello.role === 1 ? 'validator' : 'observer',
     publicKey,
-    addresses: hello.addresses,
-    seq: hello.seq,
+    addresses: hello.addresses.map(wellFormed),
+    seq: checkInteger(hello.seq, 0, Number.MAX_SAFE_INTEGER, 'seq'),
     lcl: hash('lcl', hello.lcl),
-    timeMs: hello.timeMs,
-    instance: Buffer.from(hello.instance).toString('hex'),
+    timeMs: checkInteger(hello.timeMs, 0, Number.MAX_SAFE_INTEGER, 'timeMs'),
+    instance: bytesToHex(hello.instance, 16, 'instance'),
     alone: hello.alone,
     relay: hello.relay,
     observed: text('observed', hello.observed)
@@ -166,6 +163,11 @@ export async function exchangeHello(
   }
   const given = decide(ours, theirs)
   await write(Verdict.encode(given))
-  const { accepted, code, reason } = Verdict.decode(await read())
-  return { ours, theirs, given, received: { accepted, code: text('code', code), reason: text('reason', reason) } }
+  return { ours, theirs, given, received: decodeVerdict(await read()) }
+}
+
+/** @throws CodecError */
+export function decodeVerdict(body: Uint8Array): HelloVerdict {
+  const { accepted, code, reason } = decodeLenient(Verdict, body, 'verdict')
+  return { accepted, code: text('code', code), reason: text('reason', reason) }
 }

@@ -84,10 +84,11 @@ export async function createNode(options: NetworkOptions, parts: NodeParts): Pro
       inboundConnectionThreshold: limits.inboundConnectionsPerSecond,
       inboundUpgradeTimeout: limits.upgradeTimeoutMs,
       maxParallelDials: limits.maxParallelDials,
-      dialTimeout: limits.dialTimeoutMs,
-      addressDialTimeout: limits.dialTimeoutMs,
-      outboundStreamProtocolNegotiationTimeout: 3000,
-      inboundStreamProtocolNegotiationTimeout: 5000,
+      // Our own deadlines end before, save while this process cannot run.
+      dialTimeout: limits.dialTimeoutMs * 6,
+      addressDialTimeout: limits.dialTimeoutMs * 6,
+      outboundStreamProtocolNegotiationTimeout: 10_000,
+      inboundStreamProtocolNegotiationTimeout: 10_000,
       reconnectRetries: 0
     },
     // It would abort connections whose ping fails, which under load is every connection; peers.ts finds dead peers.

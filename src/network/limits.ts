@@ -62,11 +62,18 @@ export interface NetworkLimits {
 
   pingIntervalMs: number
   pingTimeoutMs: number
+  /** A peer of which nothing was heard for this time is pinged at once. */
+  quietPeerAfterMs: number
+  /** A peer of which nothing was heard for this time is dialled anew, beside the connection that may be dead. */
+  doubtPeerAfterMs: number
   /** A peer of which nothing was heard for this time counts as one that is not reached. */
   suspectPeerAfterMs: number
   /** A peer of which nothing was heard for this time is cut. */
   silentPeerTimeoutMs: number
-  /** A peer that is connected and has no gossip after this time is connected anew. */
+  /**
+   * A peer that is connected and has no gossip after this time is connected anew; twice as long after each time, up to
+   * eight times. Its gossip streams are opened anew before, each third of this time.
+   */
   noGossipTimeoutMs: number
   /** Own status goes to the peers no more often than this. */
   statusIntervalMs: number
@@ -110,7 +117,7 @@ export const DEFAULT_LIMITS: Readonly<NetworkLimits> = {
   maxObservers: 128,
   maxRelayed: 1000,
   helloTimeoutMs: 10_000,
-  upgradeTimeoutMs: 10_000,
+  upgradeTimeoutMs: 15_000,
 
   maxParallelDials: 16,
   redialMinMs: 250,
@@ -127,9 +134,11 @@ export const DEFAULT_LIMITS: Readonly<NetworkLimits> = {
 
   pingIntervalMs: 4000,
   pingTimeoutMs: 10_000,
+  quietPeerAfterMs: 3000,
+  doubtPeerAfterMs: 5500,
   suspectPeerAfterMs: 10_000,
   silentPeerTimeoutMs: 20_000,
-  noGossipTimeoutMs: 5000,
+  noGossipTimeoutMs: 15_000,
   statusIntervalMs: 2000,
 
   banBelowScore: -100,

@@ -1,6 +1,7 @@
 import type { Connection } from '@libp2p/interface'
 import type { PublicKey } from '../consensus/types.js'
 import { isRelayed } from './addresses.js'
+import { awakeNow } from './awake.js'
 import type { HelloInfo, PeerStatus } from './types.js'
 
 export interface Peer {
@@ -14,6 +15,7 @@ export interface Peer {
   latencyMs: number | null
   /** The peer's clock minus ours when its hello came; half a round trip is still to be added. */
   clockOffsetMs: number
+  /** Of the clock of awake.ts. */
   lastHeardMs: number
   /** Both gossip topics were seen subscribed. */
   ready: boolean
@@ -25,14 +27,17 @@ export interface Link {
   publicKey: PublicKey
   /** Every byte goes through a relay. */
   relayed: boolean
-  /** Times of a clock that nobody puts back. */
+  /** Times of the clock of awake.ts. */
   openedMs: number
   verifiedMs: number | null
   helloStarted: boolean
   clockOffsetMs: number
   admitted: Promise<PublicKey | null>
   settle: (key: PublicKey | null) => void
-  timer: NodeJS.Timeout | null
+  /** Our hello on it said that there is no other connection that works. */
+  saidAlone: boolean
+  /** Ends the time for hello. */
+  cancelTimer: () => void
 }
 
 export function createLink(connection: Connection, publicKey: PublicKey): Link {
@@ -44,13 +49,14 @@ export function createLink(connection: Connection, publicKey: PublicKey): Link {
     connection,
     publicKey,
     relayed: isRelayed(connection.remoteAddr.toString()),
-    openedMs: performance.now(),
+    openedMs: awakeNow(),
     verifiedMs: null,
     helloStarted: false,
     clockOffsetMs: 0,
     admitted,
     settle,
-    timer: null
+    saidAlone: false,
+    cancelTimer: () => {}
   }
 }
 

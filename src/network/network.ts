@@ -170,12 +170,12 @@ export class Network {
    * 'unreachable' with what went wrong.
    */
   async connect(address: string): Promise<PublicKey> {
-    const node = this.#core.requireNode()
+    this.#core.requireNode()
     const parsed = parseAddress(address, this.limits.maxAddressLength)
     const target = parsed.peerId === null ? parsed.transport : `${parsed.transport}/p2p/${parsed.peerId}`
     let key: PublicKey | null
     try {
-      key = await this.#core.peers.admit(await node.dial(multiaddr(target), { signal: this.#core.dialSignal() }))
+      key = await this.#core.peers.admit(await this.#core.dial(multiaddr(target), this.#core.stopSignal, false))
     } catch (error) {
       const words = `cannot connect to ${address}: ${(error as Error).message}`
       throw new NetworkError('unreachable', words, { cause: error })

@@ -82,9 +82,10 @@ export function createDialer(core: Core): Dialer {
     log: core.options.log,
     book: core.book,
     validators: () => core.validators(),
-    dial: (address, signal) => core.dial(address, signal, false),
+    // Beside a connection that may be dead.
+    dial: (address, signal, peer) => core.dial(address, signal, peer !== null && core.peers.isDoubtful(peer)),
     admit: (connection) => core.peers.admit(connection),
-    isConnected: (peer) => core.peers.get(peer) !== undefined,
+    isConnected: (peer) => core.peers.get(peer) !== undefined && !core.peers.isDoubtful(peer),
     isRelayAt: (peerId) => core.isRelayAt(peerId),
     findByAddress: (transport) => core.findByAddress(transport),
     countObservers: () => core.countObservers()
@@ -174,11 +175,14 @@ export function createUpkeep(core: Core): Upkeep {
     peers: core.peers,
     gossip: core.gossip,
     validators: () => core.validators(),
+    doubt: (peer) => core.dialer.doubt(peer),
+    lastError: (peer) => core.peers.lastError(peer) ?? core.dialer.lastError(peer),
     onReady: (peer) => {
       core.events.emit('peer:ready', { publicKey: peer })
       core.relays.check()
     },
-    onReachChange: () => core.tellStatus()
+    onReachChange: () => core.tellStatus(),
+    onAddressChange: () => core.onAddressChange()
   })
 }
 

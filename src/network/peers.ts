@@ -5,12 +5,14 @@ import type { Connection, Stream } from '@libp2p/interface'
 import type { Logger } from 'pino'
 import type { PublicKey } from '../consensus/types.js'
 import { ipOf, isRelayed } from './addresses.js'
-import { Deadline } from './deadline.js'
+import { awakeNow, setAwakeTimeout } from './awake.js'
+import { createStopper, Deadline } from './deadline.js'
 import { finishStream } from './frames.js'
 import { readGoodbye, sayGoodbye } from './goodbye.js'
 import { exchangeHello, HELLO_PROTOCOL, type HelloVerdict, judgeHello } from './hello.js'
 import type { NetworkLimits } from './limits.js'
 import { createLink, type Link, type Peer, statusOf } from './link.js'
+import { localAddressOf } from './local-address.js'
 import { toPublicKey } from './peer-id.js'
 import type { PeerScores, ScoreRule } from './scores.js'
 import type { HelloInfo } from './types.js'
@@ -59,7 +61,7 @@ export class Peers {
   readonly #told = new Set<string>()
   /** Connections that are being closed: nothing more is taken from them. */
   readonly #leaving = new WeakSet<Link>()
-  readonly #stopping = new AbortController()
+  readonly #stopping = createStopper()
   /** Connections opened to find out whether an address works; by their remote address. */
   readonly probes = new Set<string>()
   readonly #running = new Set<Promise<void>>()
@@ -100,7 +102,27 @@ export class Peers {
     counted[direction] += bytes
     if (direction !== 'in') return
     const peer = this.#peers.get(publicKey)
-    if (peer !== undefined) peer.lastHeardMs = performance.now()
+    if (peer !== undefined) peer.lastHeardMs = awakeNow()
+  }
+
+  /** So long was nothing heard of a connected peer that its connection may be dead. */
+  isDoubtful(publicKey: PublicKey): boolean {
+    const peer = this.#peers.get(publicKey)
+    return peer !== undefined && awakeNow() - peer.lastHeardMs > this.#host.limits.doubtPeerAfterMs
+  }
+
+  /** Closes connections bound to an address of this machine that it no longer has: nothing comes or goes on them. */
+  abortFrom(isGone: (localAddress: string) => boolean): void {
+    for (const link of [...this.#links.values()]) {
+      const local = link.relayed ? null : localAddressOf(link.connection)
+      if (local === null || !isGone(local)) continue
+      this.#host.log.info(
+        { peer: link.publicKey, local },
+        'this machine has lost the address of a connection; it is cut'
+      )
+      this.#remember(link.publicKey, 'the address of this machine has changed')
+      this.#cut(link, new Error('the address of this machine has changed'))
+    }
   }
 
   /** Of one IP address, hello complete or not. */
@@ -137,10 +159,10 @@ export class Peers {
       return
     }
     const link = createLink(connection, publicKey)
-    link.timer = setTimeout(() => {
+    link.cancelTimer = setAwakeTimeout(() => {
       this.#remember(publicKey, 'the peer did not complete hello in time')
       this.#host.log.info({ peer: publicKey }, 'a peer did not complete hello in time; cut')
-      connection.abort(new Error('no hello in time'))
+      this.#cut(link, new Error('no hello in time'))
     }, this.#host.limits.helloTimeoutMs)
     this.#links.set(connection.id, link)
     if (connection.direction === 'outbound') this.#track(this.#dialHello(link))
@@ -150,7 +172,7 @@ export class Peers {
     const link = this.#links.get(connection.id)
     if (link === undefined) return
     this.#links.delete(connection.id)
-    if (link.timer !== null) clearTimeout(link.timer)
+    link.cancelTimer()
     link.settle(null)
     const peer = this.#peers.get(link.publicKey)
     if (peer === undefined || !peer.links.includes(link)) return
@@ -218,7 +240,7 @@ export class Peers {
   async stop(): Promise<void> {
     this.#stopping.abort(new Error('the node stops'))
     for (const link of this.#links.values()) {
-      if (link.timer !== null) clearTimeout(link.timer)
+      link.cancelTimer()
       link.settle(null)
     }
     await Promise.allSettled(this.#running)
@@ -258,7 +280,10 @@ export class Peers {
     const { publicKey } = link
     const deadline = new Deadline(this.#host.limits.helloTimeoutMs, undefined, true)
     try {
-      const alone = (): boolean => !this.#peers.has(publicKey)
+      const alone = (): boolean => {
+        link.saidAlone = !this.#peers.has(publicKey) || this.isDoubtful(publicKey)
+        return link.saidAlone
+      }
       const { theirs, given, received } = await exchangeHello(
         stream,
         dialled,
@@ -299,7 +324,13 @@ export class Peers {
     this.#remember(link.publicKey, `hello failed: ${words}`)
     if (link.connection.status !== 'open') return
     this.#host.log.info({ peer: link.publicKey }, `hello with a peer failed: ${words}; the connection is closed`)
-    link.connection.abort(new Error('hello failed'))
+    this.#cut(link, new Error('hello failed'))
+  }
+
+  /** Does not wait for libp2p to tell of the end: whoever waits for hello goes on at once. */
+  #cut(link: Link, reason: Error): void {
+    link.connection.abort(reason)
+    this.onClose(link.connection)
   }
 
   #refused(publicKey: PublicKey, verdict: HelloVerdict, by: 'us' | 'peer'): void {
@@ -321,9 +352,8 @@ export class Peers {
     if (this.#stopping.signal.aborted || link.connection.status !== 'open' || !this.#links.has(link.connection.id))
       return
     if (this.#leaving.has(link)) return
-    if (link.timer !== null) clearTimeout(link.timer)
-    link.timer = null
-    link.verifiedMs = performance.now()
+    link.cancelTimer()
+    link.verifiedMs = awakeNow()
     const known = this.#peers.get(link.publicKey)
     const status = statusOf(hello)
     if (known !== undefined) {
@@ -351,21 +381,23 @@ export class Peers {
   }
 
   /**
-   * A second connection. When the old ones are of an earlier start of the peer, or the peer knows nothing of them, they
-   * are dead. Else both have dialled at one time, and the node of the lower key alone closes one of the two: were both
+   * A second connection. When the old ones are of an earlier start of the peer, or one of the two knows nothing of them
+   * or has long heard nothing on them, they are dead. Else both have dialled at one time, and the node of the lower key alone closes one of the two: were both
    * to close one, they might close both, or one each way of gossip.
    */
   #addLink(peer: Peer, link: Link, hello: HelloInfo): void {
     const restarted = peer.hello.instance !== hello.instance
+    const alone = hello.alone || link.saidAlone
     const old = peer.links.filter(
-      (each) => restarted || (hello.alone && link.openedMs - (each.verifiedMs ?? 0) > SIMULTANEOUS_MS)
+      (each) => restarted || (alone && link.openedMs - (each.verifiedMs ?? 0) > SIMULTANEOUS_MS)
     )
     peer.hello = hello
     peer.links.push(link)
     if (old.length > 0) {
       peer.ready = false
       if (old.includes(peer.primary)) peer.primary = link
-      for (const each of old) each.connection.abort(new Error('replaced by a newer connection'))
+      peer.lastHeardMs = awakeNow()
+      for (const each of old) this.#cut(each, new Error('replaced by a newer connection'))
       return
     }
     if (peer.primary.relayed && !link.relayed) {

@@ -2,6 +2,7 @@
 import { networkInterfaces } from 'node:os'
 import { type Gateway, upnpNat } from '@achingbrain/nat-port-mapper'
 import type { Logger } from 'pino'
+import { createStopper } from './deadline.js'
 import { isPublicIp } from './ip.js'
 import { NatPmp, readDefaultGateway } from './nat-pmp.js'
 import type { PortMappingInfo } from './types.js'
@@ -9,8 +10,13 @@ import type { PortMappingInfo } from './types.js'
 const SEARCH_TIMEOUT_MS = 10_000
 const MAP_TIMEOUT_MS = 10_000
 const LEASE_S = 3600
-/** Between two searches, while there is no mapping. */
+/** A router that was started anew has forgotten what it forwards, and may have another address outside. */
+const RENEW_MS = 60_000
+/** Between two searches, while there is no mapping: at first, doubled each time, at last. */
+const FIRST_RETRY_MS = 5000
 const RETRY_MS = 300_000
+/** What was asked so lately is not asked again, whoever wants it. */
+const SOON_MS = 5000
 const STOP_TIMEOUT_MS = 3000
 
 type Suffix = '' | '/ws'
@@ -42,12 +48,14 @@ interface Mapped extends PortMappingInfo {
 
 export class PortMapper {
   readonly #host: PortMapperHost
-  readonly #stopping = new AbortController()
+  readonly #stopping = createStopper()
   #router: Router | null = null
   #mappings: Mapped[] = []
   #error: string | null = null
   #work: Promise<void> | null = null
   #nextMs = 0
+  #renewedMs = Number.NEGATIVE_INFINITY
+  #failures = 0
 
   constructor(host: PortMapperHost) {
     this.#host = host
@@ -74,6 +82,11 @@ export class PortMapper {
     this.#work = this.#renew().finally(() => {
       this.#work = null
     })
+  }
+
+  /** Something speaks for it that the mappings no longer hold. */
+  renewSoon(): void {
+    this.#nextMs = Math.min(this.#nextMs, this.#renewedMs + SOON_MS)
   }
 
   /** Takes the mappings back. */
@@ -105,7 +118,10 @@ export class PortMapper {
       }
     }
     if (this.#stopping.signal.aborted) return
-    this.#nextMs = performance.now() + (mapped.length > 0 ? (lifetimeS * 1000) / 2 : RETRY_MS)
+    this.#renewedMs = performance.now()
+    this.#failures = mapped.length > 0 ? 0 : this.#failures + 1
+    const retryMs = Math.min(RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(this.#failures, 10))
+    this.#nextMs = this.#renewedMs + (mapped.length > 0 ? Math.min(RENEW_MS, (lifetimeS * 1000) / 2) : retryMs)
     this.#error = errors.length === 0 || mapped.length > 0 ? null : errors.join('; ').slice(0, 300)
     this.#mappings = mapped
     if (JSON.stringify(mapped) === before) return

@@ -10,9 +10,12 @@ import type { Logger } from 'pino'
 import { DialBack, DialBackResult } from '../codec/pb/network.js'
 import type { PublicKey } from '../consensus/types.js'
 import { ipOf, needsRelay, parseAddress, withPeerId } from './addresses.js'
+import { awakeNow } from './awake.js'
+import { createStopper, Deadline } from './deadline.js'
 import { RequestError } from './errors.js'
 import type { NetworkLimits } from './limits.js'
 import type { Peer } from './link.js'
+import { localPortOf } from './local-address.js'
 import type { RequestResponse } from './request-response.js'
 
 export type Reachable = 'public' | 'private' | 'unknown'
@@ -39,11 +42,17 @@ export interface ReachabilityHost {
 const NAME = 'dial-back'
 const MAX_ADDRESSES = 4
 const MAX_BYTES = 4096
-const PROBE_TIMEOUT_MS = 3000
+const PROBE_TIMEOUT_MS = 4000
 const ASKED_PEERS = 3
 /** Between two rounds, while nobody reaches this node and afterwards. */
 const ROUND_MS = 30_000
 const CALM_ROUND_MS = 300_000
+/** After a round of nos, doubled with each up to `ROUND_MS`: the first may come of a machine that is overloaded. */
+const FIRST_ROUND_MS = 5000
+/** Rounds of nos in a row after which a node whose peers see it at an address of its own machine takes itself for private. */
+const NO_ROUNDS = 2
+/** This process could not run for so long while it waited: a no then says nothing. */
+const STARVED_MS = 1000
 /** Nobody has answered for this long: better to be reached through a relay than not at all. */
 const PATIENCE_MS = 15_000
 
@@ -55,8 +64,11 @@ interface Answer {
 export class Reachability {
   readonly #host: ReachabilityHost
   readonly #answers = new Map<PublicKey, Answer>()
-  readonly #stopping = new AbortController()
-  readonly #startedMs = performance.now()
+  readonly #stopping = createStopper()
+  readonly #startedMs = awakeNow()
+  /** Rounds in a row that said no, and the time of the last one. */
+  #noes = 0
+  #roundStartMs = 0
   #state: Reachable
   #asking: Promise<void> | null = null
 
@@ -72,7 +84,7 @@ export class Reachability {
   /** Others reach this node through relays only, as far as we know. */
   get needsRelays(): boolean {
     if (this.#state !== 'unknown') return this.#state === 'private'
-    return performance.now() - this.#startedMs > PATIENCE_MS
+    return awakeNow() - this.#startedMs > PATIENCE_MS
   }
 
   async start(): Promise<void> {
@@ -83,6 +95,7 @@ export class Reachability {
   /** There are new ways to dial this node: the peers are asked anew. */
   reset(): void {
     this.#answers.clear()
+    this.#noes = 0
   }
 
   async stop(): Promise<void> {
@@ -100,7 +113,8 @@ export class Reachability {
     const nowMs = performance.now()
     const direct = this.#host.peers().filter(({ primary }) => !primary.relayed)
     for (const key of this.#answers.keys()) if (this.#host.peer(key) === undefined) this.#answers.delete(key)
-    const roundMs = this.#state === 'public' ? CALM_ROUND_MS : ROUND_MS
+    const isSure = this.#state === 'public' && this.#noes === 0
+    const roundMs = isSure ? CALM_ROUND_MS : Math.min(ROUND_MS, FIRST_ROUND_MS * 2 ** Math.max(0, this.#noes - 1))
     const fresh = [...this.#answers.values()].filter(({ atMs }) => nowMs - atMs < roundMs)
     if (fresh.length >= ASKED_PEERS) return
     const next = direct.find(({ publicKey }) => nowMs - (this.#answers.get(publicKey)?.atMs ?? -roundMs) >= roundMs)
@@ -118,10 +132,9 @@ export class Reachability {
   natKind(): NatKind {
     const observations = this.#observations()
     if (observations.length === 0) return 'unknown'
-    const own = new Set(Object.values(networkInterfaces()).flatMap((each) => each?.map(({ address }) => address) ?? []))
-    if (observations.every(({ observed }) => own.has(ipOf(observed) as string))) return 'none'
+    if (this.#isSeenAsIs()) return 'none'
     const ports = observations.flatMap(({ observed, peer }) => {
-      const local = peer.primary.connection.direction === 'outbound' ? localPortOf(peer) : null
+      const local = peer.primary.connection.direction === 'outbound' ? localPortOf(peer.primary.connection) : null
       return local === null ? [] : [Number(observed.split('/')[4]) === local]
     })
     if (ports.length === 0) return 'unknown'
@@ -135,7 +148,16 @@ export class Reachability {
     })
   }
 
+  /** The peers see this node at addresses of its own machine: no router translates them. */
+  #isSeenAsIs(): boolean {
+    const own = new Set(Object.values(networkInterfaces()).flatMap((each) => each?.map(({ address }) => address) ?? []))
+    const observations = this.#observations()
+    return observations.length > 0 && observations.every(({ observed }) => own.has(ipOf(observed) as string))
+  }
+
   async #ask(peer: Peer): Promise<void> {
+    const startMs = performance.now()
+    const awakeMs = awakeNow()
     const { publicKey, hello } = peer
     const ip = ipOf(hello.observed)
     let reached = false
@@ -150,6 +172,8 @@ export class Reachability {
         })
         reached = DialBackResult.decode(answer, { limits: { reached: MAX_ADDRESSES } }).reached.includes(true)
       }
+      const asleepMs = performance.now() - startMs - (awakeNow() - awakeMs)
+      if (!reached && asleepMs > STARVED_MS) throw new Error('this process could not run while it was dialled')
       this.#answers.set(publicKey, { reached, atMs: performance.now() })
     } catch (error) {
       // No answer says nothing about us; the peer is asked again in the next round.
@@ -160,7 +184,18 @@ export class Reachability {
     }
     const answers = [...this.#answers.values()]
     const yes = answers.filter((answer) => answer.reached).length
-    this.#decide(yes * 2 > answers.length ? 'public' : 'private')
+    if (yes * 2 > answers.length) {
+      this.#noes = 0
+      this.#decide('public')
+      return
+    }
+    // All that were asked at about one time are one round.
+    const nowMs = performance.now()
+    if (this.#noes === 0 || nowMs - this.#roundStartMs >= FIRST_ROUND_MS) {
+      this.#noes = Math.min(this.#noes + 1, 10)
+      this.#roundStartMs = nowMs
+    }
+    if (this.#noes >= NO_ROUNDS || !this.#isSeenAsIs()) this.#decide('private')
   }
 
   #decide(state: Reachable): void {
@@ -185,13 +220,15 @@ export class Reachability {
   }
 
   async #tryAddress(text: string, from: PublicKey, remote: string, signal: AbortSignal): Promise<boolean> {
+    const deadline = new Deadline(PROBE_TIMEOUT_MS, signal, true)
     try {
       const { transport } = parseAddress(text, this.#host.limits.maxAddressLength)
       if (needsRelay(transport) || ipOf(transport) === null || ipOf(transport) !== ipOf(remote)) return false
-      const both = AbortSignal.any([signal, AbortSignal.timeout(PROBE_TIMEOUT_MS)])
-      return await this.#host.probe(withPeerId(transport, from), both)
+      return await this.#host.probe(withPeerId(transport, from), deadline.signal)
     } catch {
       return false
+    } finally {
+      deadline.clear()
     }
   }
 }
@@ -199,14 +236,4 @@ export class Reachability {
 /** '/tcp/1234/ws' and such, of the addresses that are listened on, distinct. */
 function portsOf(addresses: readonly string[]): string[] {
   return [...new Set(addresses.flatMap((address) => /\/tcp\/\d+(\/ws)?(?=\/p2p|$)/.exec(address)?.[0] ?? []))]
-}
-
-interface ConnectionInternals {
-  maConn?: { socket?: { localPort?: number }; websocket?: { _socket?: { localPort?: number } } }
-}
-
-/** libp2p does not tell it; null when it cannot be had. */
-function localPortOf(peer: Peer): number | null {
-  const { maConn } = peer.primary.connection as unknown as ConnectionInternals
-  return maConn?.socket?.localPort ?? maConn?.websocket?._socket?.localPort ?? null
 }

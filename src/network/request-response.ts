@@ -2,12 +2,12 @@
  * Requests between nodes: `/hp/<network id>/<name>/<version>`, one stream for each request. network.md has the wire
  * format. The caller and the handler see bytes; what is in them belongs to the protocol named.
  */
-import { setMaxListeners } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Connection, Stream } from '@libp2p/interface'
 import type { Logger } from 'pino'
 import { Failure } from '../codec/pb/network.js'
 import type { Hash, PublicKey } from '../consensus/types.js'
-import { Deadline, raceAbort } from './deadline.js'
+import { createStopper, Deadline, raceAbort } from './deadline.js'
 import { isRequestErrorCode, RequestError } from './errors.js'
 import { FRAME_END, FRAME_ERROR, FRAME_MESSAGE, type Frame, FrameReader, finishStream, writeFrame } from './frames.js'
 import type { NetworkLimits } from './limits.js'
@@ -86,18 +86,18 @@ const TURN_TIMEOUT_MS = 180_000
 /** libp2p's own count of open streams for one protocol and connection; our own limit is lower and answers in words. */
 const MAX_STREAMS = 256
 const MAX_WORDS = 300
+/** In which a connection is gone of which the streams have ended. */
+const CLOSING_MS = 200
 
 export class RequestResponse {
   readonly #host: RequestHost
   readonly #registrations = new Map<string, Registration>()
   readonly #active = new Map<PublicKey, number>()
-  readonly #stopping = new AbortController()
+  readonly #stopping = createStopper()
   readonly #running = new Set<Promise<void>>()
 
   constructor(host: RequestHost) {
     this.#host = host
-    // One of each request under way, whose number is bounded.
-    setMaxListeners(0, this.#stopping.signal)
   }
 
   protocolId(name: string, version: number): string {
@@ -308,7 +308,7 @@ export class RequestResponse {
       if (active >= limits.maxParallelRequestsPerPeer) {
         throw new RequestError('rate-limited', 'too many requests at one time; wait and ask again')
       }
-      const request = await this.#readRequest(registration, reader, peer, ended.signal)
+      const request = await this.#readRequest(registration, { connection, reader }, peer, ended.signal)
       await this.#answerInTurn(registration, stream, peer, request, ended.signal)
       await this.#send(stream, peer, FRAME_END, new Uint8Array(), ended.signal)
     } catch (error) {
@@ -329,7 +329,7 @@ export class RequestResponse {
 
   async #readRequest(
     registration: Registration,
-    reader: FrameReader,
+    { connection, reader }: { connection: Connection; reader: FrameReader },
     peer: PublicKey,
     signal: AbortSignal
   ): Promise<Uint8Array> {
@@ -337,6 +337,7 @@ export class RequestResponse {
     const deadline = new Deadline(this.#host.limits.firstByteTimeoutMs, signal, true)
     try {
       const frame = await reader.read(registration.options.maxRequestBytes, deadline)
+      if (frame === null && (await isClosing(connection))) throw new RequestError('closed', 'the peer is gone')
       if (frame === null || frame.kind !== FRAME_MESSAGE) {
         this.#host.report(peer, 'bad-request', `${registration.protocol}: no request in the stream`)
         throw new RequestError('refused', 'the stream held no request')
@@ -463,6 +464,12 @@ function toRequestError(error: unknown, whole: Deadline): RequestError {
   if (error instanceof RequestError) return error
   if (whole.signal.aborted) return new RequestError('closed', 'the request was given up', error)
   return new RequestError('closed', error instanceof Error ? error.message : 'the stream failed', error)
+}
+
+/** A connection that ends takes with it streams whose request has not come, the streams first. */
+async function isClosing(connection: Connection): Promise<boolean> {
+  if (connection.status === 'open') await sleep(CLOSING_MS)
+  return connection.status !== 'open'
 }
 
 function takeToken({ buckets, options }: Registration, peer: PublicKey): boolean {

@@ -4,6 +4,7 @@ import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Logger } from 'pino'
 import type { PublicKey } from '../consensus/types.js'
 import { withPeerId } from './addresses.js'
+import { createStopper } from './deadline.js'
 import type { NetworkLimits } from './limits.js'
 import type { Peer } from './link.js'
 
@@ -32,7 +33,7 @@ const DELAYS_MS = [1000, 3000, 10_000, 30_000, 60_000, 120_000, 300_000]
 export class Upgrades {
   readonly #host: UpgradesHost
   readonly #attempts = new Map<PublicKey, Attempt>()
-  readonly #stopping = new AbortController()
+  readonly #stopping = createStopper()
   readonly #running = new Set<Promise<void>>()
 
   constructor(host: UpgradesHost) {

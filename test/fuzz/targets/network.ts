@@ -1,16 +1,17 @@
 import type { Connection, Stream } from '@libp2p/interface'
-import { Failure, PeerList, Status } from '../../../src/codec/pb/network.js'
+import { CodecError } from '../../../src/codec/index.js'
+import { Failure, PeerList, Status, Verdict } from '../../../src/codec/pb/network.js'
 import { checkToldAddresses, isLoopback, parseAddress } from '../../../src/network/addresses.js'
 import { Deadline } from '../../../src/network/deadline.js'
 import { NetworkError, RequestError } from '../../../src/network/errors.js'
 import { Exchanges, type ExchangesHost } from '../../../src/network/exchanges.js'
 import { FRAME_END, FRAME_ERROR, FRAME_MESSAGE, FrameReader } from '../../../src/network/frames.js'
-import { decodeHello, encodeHello, judgeHello } from '../../../src/network/hello.js'
+import { decodeHello, decodeVerdict, encodeHello, judgeHello } from '../../../src/network/hello.js'
 import { DEFAULT_LIMITS } from '../../../src/network/limits.js'
 import { type RequestHandler, type RequestHost, RequestResponse } from '../../../src/network/request-response.js'
 import type { HelloInfo } from '../../../src/network/types.js'
 import { pushVarint } from '../engine/mutate/bytes.js'
-import { claim, Finding, target } from '../engine/target.js'
+import { claim, target } from '../engine/target.js'
 import { NETWORK_ID } from './codec.js'
 import { MemoryStream } from './memory-stream.js'
 import { hashBytes, hashHex, lasting, mustWork, silent, textOf, UNL, USERS, utf8 } from './shared.js'
@@ -147,27 +148,28 @@ const MAX_FRAME_BYTES = 1000
 export const networkTargets = [
   target('hello', 'what a peer says of itself is refused, or judged and lasting', () => ({
     shape: 'protobuf',
-    errors: [Error],
+    errors: [CodecError],
     seeds: [encodeHello(HELLO), encodeHello({ ...HELLO, addresses: [], alone: false, role: 'observer' })],
     run: (input) => {
-      let hello: HelloInfo
-      try {
-        hello = decodeHello(input, PEER)
-      } catch (error) {
-        if (error instanceof TypeError) throw new Finding('wrong-error', `${error.name}: ${error.message}`)
-        throw error
-      }
+      const hello = decodeHello(input, PEER)
       mustWork('judging the hello', () => judgeHello({ ...HELLO, publicKey: SELF }, hello))
       claim(!/\p{Cc}/u.test(hello.agent + hello.contractId), 'control characters are left in a text')
-      // Texts of a peer may hold half a surrogate pair, which no encoding keeps.
-      const texts = Object.values(hello)
-        .flat()
-        .filter((value) => typeof value === 'string')
-      if (texts.some((text) => Buffer.from(text).toString() !== text)) {
-        return 'ill-formed'
-      }
       lasting((bytes) => decodeHello(bytes, PEER), encodeHello)(input)
       return 'lasting'
+    }
+  })),
+  target('verdict', 'the answer to a hello is refused, or texts without control characters', () => ({
+    shape: 'protobuf',
+    errors: [CodecError],
+    seeds: [
+      Verdict.encode({ accepted: true, code: 'ok', reason: '' }),
+      Verdict.encode({ accepted: false, code: 'other-network', reason: 'your UNL differs' })
+    ],
+    run: (input) => {
+      const { accepted, code, reason } = decodeVerdict(input)
+      claim(!/\p{Cc}/u.test(code + reason), 'control characters are left in a text')
+      claim(Buffer.from(code + reason).toString() === code + reason, 'half a surrogate pair is left in a text')
+      return accepted
     }
   })),
   target('status', 'a status request is answered, or refused and reported', async () => {
@@ -183,7 +185,8 @@ export const networkTargets = [
         try {
           await handler(input, PEER, new AbortController().signal)
         } catch (error) {
-          claim(state.reports === reports + 1, `a status was refused without a report: ${(error as Error).message}`)
+          claim(error instanceof CodecError, `a status was refused with ${String(error)}`)
+          claim(state.reports === reports + 1, `a status was refused without a report: ${error.message}`)
           return 'refused'
         }
         claim(state.reports === reports, 'a status was answered and reported')

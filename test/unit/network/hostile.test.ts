@@ -135,6 +135,47 @@ describe('gossip from a hostile peer', { timeout: 60_000 }, () => {
   })
 })
 
+describe('an honest peer', { timeout: 60_000 }, () => {
+  it('whose connection is cut in the middle of its gossip is not scored down', async () => {
+    const honest = await startHonest()
+    for (let round = 0; round < 3; round++) {
+      const peer = await startAttacker(honest.target, true)
+      const stream = await peer.openGossip()
+      let sent = 0
+      const talk = setInterval(() => {
+        const frame = gossipFrame('consensus', gossipData('consensus', `${round} ${sent++} `.padEnd(5000)))
+        // A frame and a half, and the rest of it the next time.
+        trySend(stream, sent % 2 === 0 ? frame : Buffer.concat([frame, frame.subarray(0, 700)]))
+        if (sent % 2 === 1) trySend(stream, frame.subarray(700))
+      }, 1)
+      onTestFinished(() => clearInterval(talk))
+      await until('its gossip comes', () => honest.got.filter((text) => text.startsWith(`${round} `)).length > 20)
+      if (round === 0) honest.target.network.disconnect(peer.publicKey)
+      else if (round === 1) peer.connection.abort(new Error('torn'))
+      else stream.abort(new Error('torn'))
+      const cutMs = performance.now()
+      await until('some time', () => sent > 40 && performance.now() - cutMs > 300)
+      clearInterval(talk)
+      const { score, banReason } = honest.target.network.peer(peer.publicKey)
+      expect({ score, banReason }).toEqual({ score: 0, banReason: null })
+    }
+    await expectHonestGoOn(honest)
+  })
+
+  it('whose connection ends before its requests have come is not scored down', async () => {
+    const honest = await startHonest()
+    await honest.target.network.handle('echo', 1, {}, async (body) => body)
+    const peer = await startAttacker(honest.target, true)
+    const protocol = `/hp/${honest.target.options.networkId}/echo/1`
+    for (let index = 0; index < 20; index++) await peer.connection.newStream(protocol)
+    const gone = nextEvent(honest.target.network, 'peer:disconnect')
+    await peer.connection.close().catch(() => {})
+    await gone
+    await expectHonestGoOn(honest)
+    expect(honest.target.network.peer(peer.publicKey)).toMatchObject({ score: 0 })
+  })
+})
+
 describe('a peer that says no hello', { timeout: 60_000 }, () => {
   it('is not listened to, not served, and cut', async () => {
     const honest = await startHonest({ helloTimeoutMs: 1000 })

@@ -3,13 +3,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { LevelDatastore } from 'datastore-level'
 import { Key } from 'interface-datastore'
+import { decode } from 'it-length-prefixed'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { createKeyPair } from '../../../src/crypto/index.js'
 import { AddressBook } from '../../../src/network/address-book.js'
 import { checkToldAddresses, parseAddress } from '../../../src/network/addresses.js'
-import { FrameCounter } from '../../../src/network/frame-counter.js'
+import { awakeNow, startAwakeClock, tickAwakeClock } from '../../../src/network/awake.js'
+import { MAX_GOSSIP_FRAME_BYTES, readGossip } from '../../../src/network/gossip-reader.js'
 import { findDifferences } from '../../../src/network/hello.js'
 import { DEFAULT_LIMITS, NetworkError, toPeerId, toPublicKey } from '../../../src/network/index.js'
+import { LocalAddresses } from '../../../src/network/local-address.js'
 import { TokenBucket } from '../../../src/network/rate-limit.js'
 import { PeerScores } from '../../../src/network/scores.js'
 import { createLog } from './helpers.js'
@@ -158,19 +161,96 @@ describe('a token bucket', () => {
   })
 })
 
-describe('the frame counter', () => {
-  it('counts frames however they are cut, and refuses lengths that cannot be', () => {
-    const frame = Buffer.concat([Buffer.from([0xac, 0x02]), Buffer.alloc(300)])
-    const all = Buffer.concat([frame, Buffer.from([0]), frame, Buffer.from([1, 9])])
-    for (const size of [1, 2, 3, 7, 299, all.length]) {
-      const counter = new FrameCounter()
-      let count = 0
-      for (let offset = 0; offset < all.length; offset += size)
-        count += counter.push(all.subarray(offset, offset + size))
-      expect(count).toBe(4)
+describe('the reader of gossip', () => {
+  const GOOD = Buffer.from([2, 7, 7])
+  const BAD = Buffer.from([2, 0, 7])
+
+  /** What the reader says of the bytes, cut into pieces of this size. */
+  async function read(bytes: Uint8Array, size: number): Promise<{ said: string[]; aborted: boolean }> {
+    const said: string[] = []
+    let aborted = false
+    const pieces = async function* () {
+      for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size)
     }
-    expect(() => new FrameCounter().push(Buffer.from([0xff, 0xff, 0xff, 0x7f]))).toThrow(/too large/)
-    expect(() => new FrameCounter().push(Buffer.alloc(10, 0x80))).toThrow(/too large/)
+    const stream = {
+      abort: () => {
+        aborted = true
+      }
+    }
+    await readGossip(decode(pieces(), { maxDataLength: MAX_GOSSIP_FRAME_BYTES }), stream, {
+      decode: (frame) => {
+        if (frame[0] === 0) throw new Error('no RPC')
+        return frame.length
+      },
+      take: (length) => said.push(`took ${length}`),
+      onGarbage: () => said.push('garbage'),
+      onOversized: () => said.push('oversized'),
+      onBroken: () => said.push('broken')
+    })
+    return { said, aborted }
+  }
+
+  it('tells of each frame that does not decode, and goes on behind it', async () => {
+    const bytes = Buffer.concat([GOOD, BAD, GOOD, Buffer.from([0xac, 0x02]), Buffer.alloc(300, 1)])
+    for (const size of [1, 2, 5, bytes.length]) {
+      expect(await read(bytes, size)).toEqual({ said: ['took 2', 'garbage', 'took 2', 'took 300'], aborted: false })
+    }
+  })
+
+  it('finds nothing wrong with a stream that ends anywhere', async () => {
+    const bytes = Buffer.concat([GOOD, Buffer.from([0xac, 0x02]), Buffer.alloc(300)])
+    for (let end = 0; end < bytes.length; end += 7) {
+      const { said } = await read(bytes.subarray(0, end), 10)
+      expect(said).not.toContain('garbage')
+      expect(said).not.toContain('oversized')
+    }
+  })
+
+  it('resets a stream with a length that cannot be', async () => {
+    for (const length of [[0xff, 0xff, 0xff, 0x7f], Array(10).fill(0x80)]) {
+      expect(await read(Buffer.from(length), 3)).toEqual({ said: ['oversized'], aborted: true })
+    }
+  })
+})
+
+describe('the clock of the time awake', () => {
+  it('stands still while the process could not run, and never goes back', () => {
+    const stop = startAwakeClock()
+    const startMs = performance.now() + 1000
+    tickAwakeClock(startMs)
+    const atMs = awakeNow(startMs)
+    tickAwakeClock(startMs + 100)
+    expect(awakeNow(startMs + 100) - atMs).toBeCloseTo(100, 5)
+    expect(awakeNow(startMs + 30_000) - atMs).toBeLessThanOrEqual(260)
+    tickAwakeClock(startMs + 30_000)
+    tickAwakeClock(startMs + 30_100)
+    expect(awakeNow(startMs + 30_100) - atMs).toBeLessThanOrEqual(360)
+    expect(awakeNow(startMs)).toBeGreaterThanOrEqual(atMs)
+    stop()
+    stop()
+  })
+})
+
+describe('the addresses of this machine', () => {
+  it('are gone when they were there and are not at two looks', () => {
+    let own = ['192.0.2.1', '::ffff:192.0.2.9', 'fe80::1%eth0']
+    const addresses = new LocalAddresses(() => own)
+    expect(addresses.look()).toBe(true)
+    expect(addresses.look()).toBe(false)
+    own = ['192.0.2.2', 'fe80::1%eth0']
+    expect(addresses.look()).toBe(true)
+    expect(addresses.isGone('192.0.2.1')).toBe(false)
+    expect(addresses.look()).toBe(false)
+    expect(['192.0.2.1', '192.0.2.9', '192.0.2.2', 'fe80::1', '198.51.100.1'].map(addresses.isGone)).toEqual([
+      true,
+      true,
+      false,
+      false,
+      false
+    ])
+    own = ['192.0.2.1']
+    addresses.look()
+    expect(addresses.isGone('192.0.2.1')).toBe(false)
   })
 })
 

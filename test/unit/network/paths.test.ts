@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { chooseForwards } from '../../../src/network/forwarding.js'
-import { createKeyPairs, startCluster, startNode, type TestNode, until, waitReady } from './helpers.js'
+import { createKeyPairs, nextEvent, startCluster, startNode, type TestNode, until, waitReady } from './helpers.js'
 
 /** What the node has been given on the topic `consensus`. */
 function listen({ network }: TestNode): string[] {
@@ -24,13 +24,13 @@ describe('a relayed connection', { timeout: 60_000 }, () => {
     const target = await startNode(two, { validators, peers, reachability: 'private' })
     await until('a relay', () => target.network.reachability().relays.length === 1)
     const node = await startNode(one, { validators, peers, listen: { wsPort: null } })
-    await waitReady(node.network, keys)
-    expect(node.network.peer(two.publicKey).relayed).toBe(true)
-
     let isDirect = false
     node.network.on('peer:direct', ({ publicKey }) => {
       isDirect ||= publicKey === two.publicKey
     })
+    const met = await nextEvent(node.network, 'peer:connect', ({ publicKey }) => publicKey === two.publicKey)
+    expect(met.address).toContain('/p2p-circuit')
+    await waitReady(node.network, keys)
     const got = [listen(node), listen(target)] as const
     await target.network.handle('echo', 1, {}, async (body) => body)
     await target.network.handle('slow', 1, {}, async function* () {
