@@ -3,7 +3,7 @@ import { closeSync, openSync, readFileSync, readlinkSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { AdminError, adminRequest, type NodeStatus, type PeerRow } from '../../src/admin/index.js'
+import { AdminError, adminRequest, type NodeStatus, type PeerRow, type StateView } from '../../src/admin/index.js'
 import { waitUntil } from './wait.js'
 
 /** The program under test: what `npm run build` made, or what HP_P2P_MAIN names. */
@@ -113,6 +113,11 @@ export class NodeProcess {
 
   async peers(): Promise<PeerRow[]> {
     return adminRequest(this.dir, '/v1/peers')
+  }
+
+  /** Of the contract's state. */
+  async state(): Promise<StateView> {
+    return adminRequest(this.dir, '/v1/state')
   }
 
   /** Waits until `condition` holds for the node's status; fails at once when the process ends. */
