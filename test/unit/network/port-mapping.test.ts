@@ -66,6 +66,34 @@ describe('port mapping', { timeout: 30_000 }, () => {
     ])
   })
 
+  it('asks anew when something speaks for it, and tells the new address outside', async () => {
+    let ip = [203, 0, 113, 7]
+    const router = await startRouter((request) => answerFrom(ip, (port) => port)(request))
+    let changes = 0
+    const mapper = new PortMapper({
+      log: createLog().log,
+      description: 'test',
+      host: '127.0.0.1',
+      ports: () => [{ port: 22860, suffix: '' }],
+      onChange: () => changes++,
+      pmp: { gateway: '127.0.0.1', port: router.port }
+    })
+    mapper.check()
+    await until('the mapping', () => mapper.mappings.length === 1)
+    ip = [203, 0, 113, 8]
+    const asked = router.requests.length
+    mapper.check()
+    mapper.renewSoon()
+    await until('the new address', () => {
+      mapper.check()
+      return mapper.addresses()[0] === '/ip4/203.0.113.8/tcp/22860'
+    })
+    expect(changes).toBe(2)
+    // One for the address outside, one for the port.
+    expect(router.requests.length - asked).toBe(2)
+    await mapper.stop()
+  })
+
   it('announces nothing of a router that is itself behind a NAT', async () => {
     const router = await startRouter(answerFrom([100, 64, 3, 4], (port) => port))
     const mapper = new PortMapper({
