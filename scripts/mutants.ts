@@ -1,4 +1,4 @@
-/** npm run mutants [-- --only TEXT]: which run or test finds each deliberate fault. See docs/simulator.md. */
+/** npm run mutants [-- --only TEXT,TEXT]: which run or test finds each deliberate fault. See docs/simulator.md. */
 import { parseArgs } from 'node:util'
 import Table from 'cli-table3'
 import { closeLedger, tipOf } from '../src/consensus/close-ledger.js'
@@ -42,7 +42,7 @@ const { values } = parseArgs({ options: { only: { type: 'string', default: '' } 
 const all: { name: string; judge: () => Promise<Verdict> }[] = [
   ...MUTANTS.map((mutant) => ({ name: mutant.name, judge: () => judge(mutant) })),
   ...UNIT_MUTANTS.map((mutant) => ({ name: mutant.name, judge: () => judgeUnit(mutant) }))
-].filter(({ name }) => name.includes(values.only))
+].filter(({ name }) => values.only.split(',').some((part) => name.includes(part)))
 const table = new Table({
   head: ['mutant', 'killed by', 's'],
   style: { head: [], border: [] },

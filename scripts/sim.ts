@@ -70,6 +70,7 @@ const first = readCount(values.seed, 'seed', 1)
 const count = readCount(values.count, 'count', 100)
 const override = readProfile(values.profile)
 const startedMs = performance.now()
+const startedCpu = process.cpuUsage()
 const sum = { ledgers: 0, healed: 0, attemptMax: 0, healingMaxMs: 0, simulatedMs: 0 }
 const marks = new Map<Mark, number>()
 const failed: number[] = []
@@ -93,12 +94,14 @@ for (let seed = first; seed < first + count; seed++) {
   }
 }
 const seconds = (performance.now() - startedMs) / 1000
+const { user, system } = process.cpuUsage(startedCpu)
+const coreSeconds = (user + system) / 1e6
 if (!values.quiet) {
   console.log('reached in this many runs:')
   for (const mark of MARKS) console.log(`  ${String(marks.get(mark) ?? 0).padStart(7)}  ${mark}`)
 }
 console.log(
-  `${count} seeds from ${first} in ${seconds.toFixed(1)} s (${Math.round((count / seconds) * 3600)} an hour), ` +
+  `${count} seeds from ${first} in ${seconds.toFixed(1)} s (${Math.round((count / coreSeconds) * 3600)} an hour and core), ` +
     `${(sum.simulatedMs / 3_600_000).toFixed(1)} simulated hours, ${sum.ledgers} ledgers, ` +
     `${sum.healed} healed within ${Math.round(sum.healingMaxMs)} ms, attempts up to ${sum.attemptMax}, ` +
     `traces ${traces.toString(16)}`

@@ -111,8 +111,13 @@ class DriverNode {
   }
 
   async #persist(life: number, closed: ClosedLedger): Promise<void> {
-    await new Promise((resolve) => setTimeout(resolve, this.#net.random.between(0, 3)))
+    // Now and then the disk is so slow that the others go on meanwhile.
+    const { random } = this.#net
+    const delayMs = random.chance(0.2) ? random.between(30, 80) : random.between(0, 3)
+    await new Promise((resolve) => setTimeout(resolve, delayMs))
     if (life !== this.#life) throw new Error('power cut')
+    const { seq } = closed.ledger.header
+    if (seq !== this.tip.seq + 1) this.#net.fail(new Error(`ledger ${seq} is written on top of ${this.tip.seq}`))
     this.#net.ledgerClosed(closed)
     this.ledgers.push(closed)
     setImmediate(() => {

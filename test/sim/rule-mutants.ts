@@ -40,20 +40,6 @@ export const RULE_MUTANTS: Mutant[] = [
     needs: ({ forwardEveryMs }) => forwardEveryMs > 0
   },
   {
-    name: 'early votes of validators that have left the UNL',
-    replacements: [
-      {
-        file: 'consensus.ts',
-        from: 'for (const vote of early.votes()) this.#onVote(vote)',
-        to: 'for (const vote of early.votes()) this.#decision.addVote(vote)'
-      }
-    ],
-    firstSeed: 1,
-    seedsMax: 3000,
-    expected: ['certificate', 'precommit', 'fork'],
-    needs: ({ changeEveryMs, byzantine }) => changeEveryMs > 0 && byzantine > 0
-  },
-  {
     name: 'ledger of a peer taken out of turn',
     replacements: [
       {
@@ -109,7 +95,7 @@ export const RULE_MUTANTS: Mutant[] = [
   {
     name: 'unlocked by prevotes older than the lock',
     replacements: [{ file: 'decision.ts', from: 'validAttempt >= this.#lock.attempt', to: 'validAttempt >= 0' }],
-    firstSeed: 1,
+    firstSeed: 3300,
     seedsMax: 4000,
     expected: ['fork'],
     needs: ({ forkHunt, byzantine }) => forkHunt && byzantine > 0

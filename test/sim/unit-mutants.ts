@@ -16,6 +16,17 @@ export interface UnitMutant {
 
 export const UNIT_MUTANTS: UnitMutant[] = [
   {
+    name: 'early votes of validators that have left the UNL',
+    replacements: [
+      {
+        file: 'consensus/consensus.ts',
+        from: 'for (const vote of early.votes()) this.#onVote(vote)',
+        to: 'for (const vote of early.votes()) this.#decision.addVote(vote)'
+      }
+    ],
+    test: 'test/sim/early.test.ts'
+  },
+  {
     name: 'said before it is in the journal',
     replacements: [
       { file: 'node/consensus-driver.ts', from: 'await this.#options.journal.flush()\n    for (', to: 'for (' }
@@ -30,13 +41,6 @@ export const UNIT_MUTANTS: UnitMutant[] = [
   {
     name: 'lock not read back from the journal',
     replacements: [{ file: 'node/journaled.ts', from: 'lock = readLock(', to: 'void readLock(' }],
-    test: 'test/sim/driver.test.ts'
-  },
-  {
-    name: 'followed before the ledger is durable',
-    replacements: [
-      { file: 'node/consensus-driver.ts', from: 'await this.#options.persist', to: 'void this.#options.persist' }
-    ],
     test: 'test/sim/driver.test.ts'
   },
   {
@@ -70,7 +74,7 @@ export const UNIT_MUTANTS: UnitMutant[] = [
   {
     name: 'attempt not signed',
     replacements: [{ file: 'codec/consensus.ts', from: 'attempt: vote.attempt,', to: 'attempt: 0,' }],
-    test: 'test/unit/ledger/certificate.test.ts'
+    test: 'test/unit/codec/golden.test.ts'
   },
   {
     name: 'signatures of a certificate not checked',
