@@ -73,8 +73,10 @@ export const UNIT_MUTANTS: UnitMutant[] = [
   },
   {
     name: 'attempt not signed',
-    replacements: [{ file: 'codec/consensus.ts', from: 'attempt: vote.attempt,', to: 'attempt: 0,' }],
-    test: 'test/unit/codec/golden.test.ts'
+    replacements: [
+      { file: 'codec/signing.ts', from: 'attempt: checkInteger(vote.attempt, 0,', to: 'attempt: checkInteger(0, 0,' }
+    ],
+    test: 'test/sim/attempt.test.ts'
   },
   {
     name: 'signatures of a certificate not checked',
