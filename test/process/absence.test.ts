@@ -19,7 +19,7 @@ async function beAway(cluster: Cluster, node: NodeProcess): Promise<number> {
   await cluster.waitForSeq(seq + MISSED, 180_000)
   const startMs = performance.now()
   await node.start()
-  await node.waitFor('being in step', (status) => status.sync === 'synced' && status.seq >= seq + MISSED)
+  await node.waitFor('being in step', (status) => status.sync === 'synced' && status.seq >= seq + MISSED, 180_000)
   return Math.round(performance.now() - startMs)
 }
 
@@ -46,7 +46,7 @@ describe('a validator that was away for hundreds of ledgers', () => {
     await cluster.waitUntilReady()
     // Too few ledgers behind its new first one: it does not vote until it can tell which inputs were taken.
     const { seq } = await node.waitFor('an answer', () => true)
-    await cluster.waitForSeq(seq + 100)
+    await cluster.waitForSeq(seq + 100, 180_000)
     await expectVotes(cluster, node, async () => expect(await user.ask('note after\n')).toBe('noted after\n'))
     await cluster.waitUntilSettled()
     await cluster.stopAll()
