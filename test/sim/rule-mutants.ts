@@ -112,18 +112,5 @@ export const RULE_MUTANTS: Mutant[] = [
     firstSeed: 1,
     seedsMax: 400,
     expected: ['precommit']
-  },
-  {
-    name: 'attempts never skipped',
-    replacements: [
-      {
-        file: 'decision.ts',
-        from: 'if (reached > this.#attempt) this.#enterAttempt(reached)',
-        to: 'void reached'
-      }
-    ],
-    firstSeed: 1,
-    seedsMax: 1500,
-    expected: ['no-progress']
   }
 ]

@@ -78,7 +78,8 @@ describe('simulated networks', () => {
       // A crash is all that it takes.
       expect(shrunk?.outcome.profile.n).toBeLessThanOrEqual(2)
       expect(shrunk?.outcome.profile).toMatchObject({ byzantine: 0, partitionEveryMs: 0, lossRate: 0, forkHunt: false })
-      expect(shrunk?.outcome.profile.crashRate).toBeGreaterThan(0)
+      const { crashRate, diskFullRate } = shrunk!.outcome.profile
+      expect(crashRate + diskFullRate).toBeGreaterThan(0)
       expect(shrink(CORE, found!.seed, {}, () => {})).toBeNull()
     } finally {
       await remove()
