@@ -421,6 +421,7 @@ export class Core {
     this.inBackground(this.upkeep.ping(peer))
     this.reachability.check()
     this.relays.check()
+    this.dialer.relayAtHand()
     this.events.emit('peer:connect', { publicKey, role: hello.role, address: remote })
   }
 

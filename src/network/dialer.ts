@@ -55,6 +55,8 @@ interface Target {
 /** For so long a kept peer that was lost is dialled again after a second at most. */
 const EAGER_MS = 60_000
 const EAGER_REDIAL_MS = 1000
+/** The rank of addresses through a relay that is connected. */
+const RELAY_AT_HAND = 1
 /** What others tell hurries a dial no more often than this. */
 const NEWS_INTERVAL_MS = 2000
 
@@ -129,7 +131,20 @@ export class Dialer {
       this.#schedule(target, this.#turnDelayMs(peer))
       return
     }
-    const { current, tried } = target
+    this.#reconsider(target, peer)
+  }
+
+  /** A peer is connected that may serve as relay: dials that hang need not end first. */
+  relayAtHand(): void {
+    for (const target of this.#targets.values()) {
+      if (target.dialling && target.key !== null) this.#reconsider(target, target.key)
+      // The next dial need not wait long either.
+      else if (target.timer !== null && this.#isKept(target)) target.failures = 0
+    }
+  }
+
+  /** Ends the turn of the address that is being dialled when a better one is known. */
+  #reconsider({ current, tried }: Target, peer: PublicKey): void {
     if (current === null) return
     const best = this.#addresses(peer).find((transport) => transport === current.transport || !tried.has(transport))
     if (best !== current.transport) current.turn.abort(new Error('a better address is known'))
@@ -249,11 +264,15 @@ export class Dialer {
     const transports = known.map(({ transport }) => transport)
     const configured = [...(this.#configured.get(peer) ?? [])].filter((transport) => !transports.includes(transport))
     const own = toPeerId(this.#host.self).toString()
-    return [...known, ...configured.map((transport) => ({ transport, workedMs: 0, failures: 0 }))]
-      .filter(({ transport }) => relayOf(transport) !== own)
-      .map((address) => ({ ...address, rank: this.#rank(address) }))
-      .sort((a, b) => a.failures - b.failures || a.rank - b.rank)
-      .map(({ transport }) => transport)
+    return (
+      [...known, ...configured.map((transport) => ({ transport, workedMs: 0, failures: 0 }))]
+        .filter(({ transport }) => relayOf(transport) !== own)
+        .map((address) => ({ ...address, rank: this.#rank(address) }))
+        // A relay at hand says at once when it has no way to the peer: failures of earlier times do not matter.
+        .map((address) => (address.rank === RELAY_AT_HAND ? { ...address, failures: 0 } : address))
+        .sort((a, b) => a.failures - b.failures || a.rank - b.rank)
+        .map(({ transport }) => transport)
+    )
   }
 
   /**
@@ -265,7 +284,7 @@ export class Dialer {
     const relay = relayOf(transport)
     if (relay === null) return workedMs > 0 ? 0 : 2
     if (transport.endsWith('/webrtc')) return 4
-    return this.#host.isRelayAt(relay) ? 1 : 3
+    return this.#host.isRelayAt(relay) ? RELAY_AT_HAND : 3
   }
 
   async #attempt(target: Target): Promise<void> {
