@@ -17,6 +17,8 @@ export interface ContractPaths {
   /** The journal of what this node signed; files whose names begin so. */
   journal: string
   snapshot: string
+  /** Of which ledger users had the outputs last. */
+  delivered: string
 }
 
 export function contractPaths(dir: string): ContractPaths {
@@ -32,6 +34,7 @@ export function contractPaths(dir: string): ContractPaths {
     ledgers: at('hist', 'ledgers'),
     peers: at('hist', 'peers'),
     journal: at('hist', 'journal'),
-    snapshot: at('hist', 'state')
+    snapshot: at('hist', 'state'),
+    delivered: at('hist', 'delivered')
   }
 }

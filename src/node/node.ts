@@ -19,6 +19,7 @@ import { DEFAULT_USER_LIMITS, PendingInputs, UserServer } from '../users/index.j
 import { VERSION } from '../version.js'
 import { CatchUp } from './catch-up.js'
 import { ConsensusDriver } from './consensus-driver.js'
+import { DeliveredMark } from './delivered.js'
 import { contractLimits, type Disk, openDisk, trustJournal } from './disk.js'
 import { diskFullError, isDiskFull, NodeError } from './errors.js'
 import { Executor, type Settlement } from './executor.js'
@@ -80,6 +81,7 @@ export class HotPocketNode {
   #pool!: ProposalPool
   #npl!: NplBridge
   #disk!: Disk
+  #delivered!: DeliveredMark
   #resolveStopped!: (error: Error | null) => void
   #stop: Promise<void> | null = null
 
@@ -160,6 +162,8 @@ export class HotPocketNode {
     this.genesis = disk.genesis
     this.agreed = disk.agreed
     this.networkId = disk.networkId
+    this.#delivered = await DeliveredMark.open(contractPaths(config.dir).delivered, disk.networkId)
+    this.#onStop('mark of what was delivered', () => this.#delivered.close())
     this.#disk = disk
   }
 
@@ -470,12 +474,12 @@ export class HotPocketNode {
 
   /** Outputs of an agreed execution to the users who are connected here; a word to those who get none. */
   #tellUsers(settlement: Settlement): void {
-    if (this.users === null) return
+    const { seq } = settlement.ledger.header
+    if (this.users === null || !this.#delivered.take(seq)) return
     if (settlement.status === 'ok') {
       for (const { user, content } of settlement.outputs) this.users.deliver(user, content)
       return
     }
-    const { seq } = settlement.ledger.header
     const notice =
       settlement.status === 'void'
         ? { notice: 'ledger_void', seq, reason: 'the nodes did not agree on a result: it has no effect' }

@@ -96,7 +96,9 @@ function warningsOf(node: NodeView): string[] {
   }
   if (node.runner.capabilities.sandbox === 'none') warnings.push('the contract runs without a sandbox')
   if (node.runner.capabilities.processBound === 'watch') {
-    warnings.push('nothing but a count every 50 ms bounds the processes of the contract: `hp-p2p doctor` says what helps')
+    warnings.push(
+      'nothing but a count every 50 ms bounds the processes of the contract: `hp-p2p doctor` says what helps'
+    )
   }
   if (isStalled(node)) {
     const seconds = Math.round(silenceMs(node) / 1000)
