@@ -119,12 +119,13 @@ async function collectJob(next: () => Promise<ChunkWant | undefined>, pace: Pace
   return wants.length === 0 ? undefined : { wants, attempt: 0 }
 }
 
-/** The next job that has to be asked for again: no more of it than a source can be asked for now. */
+/** The next job that has to be asked for again: the less of it, the more often it went unanswered. */
 function takeJob(again: Job[], pace: Pace): Job | undefined {
   const job = again[0]
   if (job === undefined) return undefined
+  const maxBytes = Math.min(pace.requestBytes, Math.max(REQUEST_BYTES_MIN, REQUEST_BYTES_MAX / 4 ** job.attempt))
   let count = 0
-  for (let bytes = 0; count < job.wants.length && bytes < pace.requestBytes; count++) bytes += job.wants[count]!.bytes
+  for (let bytes = 0; count < job.wants.length && bytes < maxBytes; count++) bytes += job.wants[count]!.bytes
   if (count === job.wants.length) return again.shift()
   return { wants: job.wants.splice(0, count), attempt: job.attempt }
 }
@@ -171,13 +172,13 @@ async function runJob(options: FetcherOptions, job: Job, signal: AbortSignal, ar
   around.again.push({ wants: missing, attempt })
 }
 
-/** Asks for less after a failure, for more after an answer that came soon. */
+/** Asks for much less after a failure, for a little more after an answer that came soon. */
 function adaptPace(pace: Pace, options: FetcherOptions, tookMs: number | undefined): void {
   if (tookMs === undefined) {
     pace.requestBytes = Math.max(REQUEST_BYTES_MIN, pace.requestBytes / 4)
     pace.parallel = Math.max(1, Math.floor(pace.parallel / 2))
   } else if (tookMs < options.timeoutMs / 16) {
-    pace.requestBytes = Math.min(REQUEST_BYTES_MAX, pace.requestBytes * 2)
+    pace.requestBytes = Math.min(REQUEST_BYTES_MAX, pace.requestBytes + REQUEST_BYTES_MIN)
     pace.parallel = Math.min(options.parallel, pace.parallel + 1)
   }
 }

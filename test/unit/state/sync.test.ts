@@ -112,6 +112,53 @@ describe('copying a state', { timeout: 60_000 }, () => {
     expect(listTree(to.stateDir)).toEqual(listTree(from.stateDir))
   })
 
+  it('asks for less at a time where answers come too late', async () => {
+    fill()
+    const root = await commitSource()
+    const asked: number[] = []
+    const narrow: FetchChunks = async (wants, attempt, signal) => {
+      const bytes = wants.reduce((sum, want) => sum + want.bytes, 0)
+      asked.push(bytes)
+      // A line that carries 128 KiB in the time, and no more.
+      if (bytes > 128 * 1024) return new Promise(() => undefined)
+      return serve(root)(wants, attempt, signal)
+    }
+    await copy(root, { fetchChunks: narrow, timeoutMs: 400 })
+    expect(target.committedRoot).toBe(root)
+    expect(Math.max(...asked)).toBeGreaterThan(1_000_000)
+    expect(blamed).toEqual([])
+  })
+
+  it('fetches a block that is wanted in many places once', async () => {
+    for (let i = 0; i < 20; i++) from.write(`same/${i}`, makeBytes(1_000_000, 1))
+    const root = await commitSource()
+    const { totalBytes, doneBytes, fetchedBytes } = await copy(root)
+    expect(totalBytes).toBe(20_000_000)
+    expect(doneBytes).toBe(totalBytes)
+    expect(fetchedBytes).toBeLessThan(1_100_000)
+    expect(listTree(to.stateDir)).toEqual(listTree(from.stateDir))
+  })
+
+  it('goes on with a newer root after a cut', async () => {
+    for (let i = 0; i < 12; i++) from.write(`f${i}`, makeBytes(1_000_000, i))
+    const first = await commitSource()
+    const abort = new AbortController()
+    let requests = 0
+    const cutting: FetchChunks = async (wants, attempt, signal) => {
+      if (++requests > 5) abort.abort(new Error('cut'))
+      return serve(first)(wants, attempt, signal)
+    }
+    await expect(copy(first, { fetchChunks: cutting, signal: abort.signal, parallel: 1 })).rejects.toThrow('cut')
+    // What was fetched is wanted at another path, and one file no more.
+    fs.renameSync(from.path('f0'), from.path('moved'))
+    from.write('f1', makeBytes(1_000_000, 100))
+    const second = await commitSource()
+    const { resumedBytes, fetchedBytes } = await copy(second)
+    expect(resumedBytes).toBeGreaterThan(2_000_000)
+    expect(fetchedBytes).toBeLessThan(10_500_000)
+    expect(listTree(to.stateDir)).toEqual(listTree(from.stateDir))
+  })
+
   it('serves a root for a while after newer ones', async () => {
     fill()
     const root = await commitSource()
