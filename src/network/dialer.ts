@@ -57,6 +57,8 @@ const EAGER_MS = 60_000
 const EAGER_REDIAL_MS = 1000
 /** The rank of addresses through a relay that is connected. */
 const RELAY_AT_HAND = 1
+/** After a failed dial that took longer, relays at hand are tried again before other addresses. */
+const SLOW_DIAL_MS = 1000
 /** What others tell hurries a dial no more often than this. */
 const NEWS_INTERVAL_MS = 2000
 
@@ -287,6 +289,10 @@ export class Dialer {
     return this.#host.isRelayAt(relay) ? RELAY_AT_HAND : 3
   }
 
+  #isRelayAtHand(transport: string): boolean {
+    return this.#rank({ transport, workedMs: 0 }) === RELAY_AT_HAND
+  }
+
   async #attempt(target: Target): Promise<void> {
     if (target.key !== null && this.#host.isConnected(target.key)) return
     const { limits, book } = this.#host
@@ -321,11 +327,16 @@ export class Dialer {
       if (this.#host.isConnected(key)) return true
       if (this.#stopping.signal.aborted) return false
       target.tried.add(transport)
+      const startMs = performance.now()
       const turn = new AbortController()
       target.current = { transport, turn }
       const result = await this.#dialOne(target, withPeerId(transport, key), turn.signal)
       target.current = null
       if (result.key === key) return true
+      if (performance.now() - startMs > SLOW_DIAL_MS && !this.#isRelayAtHand(transport)) {
+        // Meanwhile the peer may have a place at a relay, of which the answer comes at once.
+        for (const each of target.tried) if (this.#isRelayAtHand(each)) target.tried.delete(each)
+      }
       if (turn.signal.aborted && !result.connected) {
         // Later again; not its fault.
         target.tried.delete(transport)
