@@ -6,6 +6,7 @@ import { Core } from './core.js'
 import { NetworkError } from './errors.js'
 import { checkPort } from './libp2p.js'
 import type { NetworkLimits } from './limits.js'
+import * as parts from './parts.js'
 import { toPeerId } from './peer-id.js'
 import { describeReachability } from './reachability-info.js'
 import type { HandlerOptions, RequestHandler, RequestOptions } from './request-response.js'
@@ -32,7 +33,7 @@ export async function createNetwork(options: NetworkOptions): Promise<Network> {
   const { host, wsPort, tcpPort } = options.listen
   if (wsPort !== null) await checkPort(host, wsPort)
   if (tcpPort !== null) await checkPort(host, tcpPort)
-  const core = new Core(options)
+  const core = new Core(options, { ...parts, describeReachability })
   await core.start()
   return new Network(core)
 }

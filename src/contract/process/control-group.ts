@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, rmdirSync, statSync, writeFileSync
 import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ContractLimits } from '../limits.js'
-import { GONE_WAIT_MS, sendKill } from './process-group.js'
+import { GONE_WAIT_MS, sendKill } from './kill.js'
 
 /** Fewest tasks that a contract may have: a runtime has a dozen threads before it does anything. */
 const TASKS_MIN = 256

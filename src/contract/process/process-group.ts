@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ControlGroup } from './control-group.js'
+import { GONE_WAIT_MS, sendKill } from './kill.js'
 import {
   canReadProcesses,
   listDescendants,
@@ -11,8 +12,6 @@ import {
 
 export type { ProcessTotals }
 
-/** How long a killed process may take to go: it can be deep in a write to a slow disk. */
-export const GONE_WAIT_MS = 2_000
 const DESCENDANTS_MAX = 10_000
 
 /** A look at all processes of the machine, which finds children whose parent has ended: each this many looks. */
@@ -81,15 +80,5 @@ export class ProcessGroup implements Processes {
       await delay(2)
     }
     return true
-  }
-}
-
-/** A negative pid is a group. False when there is none. */
-export function sendKill(pid: number): boolean {
-  try {
-    process.kill(pid, 'SIGKILL')
-    return true
-  } catch {
-    return false
   }
 }
