@@ -23,25 +23,11 @@ import { Inviter, JOIN_PROTOCOL } from './invitation.js'
 import { checkPort, createNode, type HotPocketLibp2p, hardenListeners } from './libp2p.js'
 import { DEFAULT_LIMITS, type NetworkLimits } from './limits.js'
 import type { Peer } from './link.js'
-import {
-  createContacts,
-  createDialer,
-  createExchanges,
-  createGossip,
-  createPeers,
-  createPortMapper,
-  createReachability,
-  createRelays,
-  createRequests,
-  createUpgrades,
-  createUpkeep
-} from './parts.js'
 import { toPeerId, toPrivateKey, toPublicKey } from './peer-id.js'
 import { describePeer } from './peer-rows.js'
 import type { Peers } from './peers.js'
 import type { PortMapper } from './port-mapping.js'
 import type { Reachability } from './reachability.js'
-import { describeReachability } from './reachability-info.js'
 import type { Relays } from './relays.js'
 import type { RequestResponse } from './request-response.js'
 import { PeerScores } from './scores.js'
@@ -51,7 +37,8 @@ import {
   type NetworkOptions,
   type PeerInfo,
   type PeerStatus,
-  PROTOCOL_VERSION
+  PROTOCOL_VERSION,
+  type ReachabilityInfo
 } from './types.js'
 import type { Upgrades } from './upgrades.js'
 import type { Upkeep } from './upkeep.js'
@@ -61,6 +48,22 @@ const MAINTENANCE_INTERVAL_MS = 1000
 const EAGER_MS = 15_000
 /** Peers that are asked at one time while members are missing. */
 const ASKED_WHILE_MISSING = 3
+
+/** Makes the parts; handed in, since a part knows the core that it is for. */
+export interface PartMakers {
+  createContacts(core: Core): Contacts
+  createDialer(core: Core): Dialer
+  createExchanges(core: Core): Exchanges
+  createGossip(core: Core): Gossip
+  createPeers(core: Core): Peers
+  createPortMapper(core: Core): PortMapper
+  createReachability(core: Core): Reachability
+  createRelays(core: Core): Relays
+  createRequests(core: Core): RequestResponse
+  createUpgrades(core: Core): Upgrades
+  createUpkeep(core: Core): Upkeep
+  describeReachability(core: Core): ReachabilityInfo
+}
 
 /** The parts of a node put together, and what each does at the word of another. */
 export class Core {
@@ -101,7 +104,10 @@ export class Core {
   #background = new Set<Promise<unknown>>()
   stopped: Promise<void> | null = null
 
-  constructor(options: NetworkOptions) {
+  readonly #makers: PartMakers
+
+  constructor(options: NetworkOptions, makers: PartMakers) {
+    this.#makers = makers
     const { log, keyPair } = options
     this.options = options
     this.limits = { ...DEFAULT_LIMITS, ...options.limits }
@@ -113,17 +119,17 @@ export class Core {
     this.scores = new PeerScores(this.limits)
     this.bans = new BanStore(this.#store, this.scores, log)
     this.book = new AddressBook(this.#store, this.limits, log)
-    this.contacts = createContacts(this)
-    this.peers = createPeers(this)
-    this.gossip = createGossip(this)
-    this.requests = createRequests(this)
-    this.dialer = createDialer(this)
-    this.exchanges = createExchanges(this)
-    this.relays = createRelays(this)
-    this.reachability = createReachability(this)
-    this.upgrades = createUpgrades(this)
-    this.upkeep = createUpkeep(this)
-    this.portMapper = createPortMapper(this)
+    this.contacts = makers.createContacts(this)
+    this.peers = makers.createPeers(this)
+    this.gossip = makers.createGossip(this)
+    this.requests = makers.createRequests(this)
+    this.dialer = makers.createDialer(this)
+    this.exchanges = makers.createExchanges(this)
+    this.relays = makers.createRelays(this)
+    this.reachability = makers.createReachability(this)
+    this.upgrades = makers.createUpgrades(this)
+    this.upkeep = makers.createUpkeep(this)
+    this.portMapper = makers.createPortMapper(this)
   }
 
   /** Called once, by `createNetwork`. */
@@ -484,7 +490,7 @@ export class Core {
   onWhereaboutsChange(): void {
     if (this.stopped !== null || this.node === null) return
     this.tellStatus()
-    this.events.emit('reachability', describeReachability(this))
+    this.events.emit('reachability', this.#makers.describeReachability(this))
   }
 
   #maintain(): void {

@@ -1,6 +1,7 @@
 import { closeSync, constants, openSync, readFileSync, readlinkSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { ProcessGroup, sendKill } from './process-group.js'
+import { sendKill } from './kill.js'
+import { ProcessGroup } from './process-group.js'
 import { canReadProcesses, listGroup, readUsage } from './process-tree.js'
 
 const LENGTH = 40
