@@ -1,8 +1,13 @@
 /**
  * `npm run bench` measures networks of real processes; `npm run bench state` the state store alone, `npm run bench absence` a return,
- * `npm run bench attack` what hostile users cost the others.
+ * `npm run bench attack` what hostile users cost the others, `npm run bench sandbox` what the sandbox costs an execution.
  */
-const [, , what] = process.argv
-if (what === 'attack') await import(new URL('./attack.ts', import.meta.url).href)
-else if (what === 'state') await import(new URL('./state.mjs', import.meta.url).href)
-else await import(what === 'absence' ? './absence.js' : './nodes.js')
+const BENCHES: Record<string, () => Promise<unknown>> = {
+  absence: () => import('./absence.js'),
+  attack: () => import('./attack.js'),
+  sandbox: () => import('./sandbox.js'),
+  state: () => import('./state.js')
+}
+
+const bench = BENCHES[process.argv[2] ?? '']
+await (bench === undefined ? import('./nodes.js') : bench())

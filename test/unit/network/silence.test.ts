@@ -6,6 +6,8 @@ import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { Core } from '../../../src/network/core.js'
 import { Network } from '../../../src/network/network.js'
+import * as parts from '../../../src/network/parts.js'
+import { describeReachability } from '../../../src/network/reachability-info.js'
 import { createKeyPairs, startNode, type TestNode, until, waitReady } from './helpers.js'
 
 /** A way to a port of which the connections can be silenced: they stay open, and nothing passes any more. */
@@ -91,7 +93,8 @@ describe('a connection without gossip', { timeout: 60_000 }, () => {
     const target = await startNode(two, { validators: () => [one.publicKey, two.publicKey] })
     const dataDir = await mkdtemp(join(tmpdir(), 'hp-network-'))
     const peers = [target.address]
-    const core = new Core({ ...target.options, keyPair: one, dataDir, peers, limits: { noGossipTimeoutMs: 9000 } })
+    const options = { ...target.options, keyPair: one, dataDir, peers, limits: { noGossipTimeoutMs: 9000 } }
+    const core = new Core(options, { ...parts, describeReachability })
     onTestFinished(async () => {
       await core.stop()
       await rm(dataDir, { recursive: true, force: true })
