@@ -79,7 +79,7 @@ const prototypeKeys = {
     max: INT32_MAX,
     fallback: 600,
     unit: 'a number of messages',
-    doc: 'Messages that one connection of a user may send in a minute; 0 for no limit.'
+    doc: 'Messages that one connection, and one user on all connections together, may send in a minute; 0 for no limit.'
   })
 }
 

@@ -39,6 +39,8 @@ export interface ConnectionEvents {
   /** The bytes waiting for this reader changed by so many. */
   buffered(change: number): void
   closing(): void
+  /** False when the user has sent too many inputs, on whichever connections. */
+  admit(user: PublicKey): boolean
   closed(): void
 }
 
@@ -108,7 +110,8 @@ export class Connection {
 
   /** Counts one input; false when the connection was closed because it sends too many. */
   admitInput(): boolean {
-    if (this.#inputs.take(this.#now())) return true
+    const isOwn = this.#inputs.take(this.#now())
+    if (isOwn && (this.user === null || this.#events.admit(this.user))) return true
     this.close(CloseCode.rateExceeded, `more than ${this.#limits.messagesPerMinute} messages a minute`)
     return false
   }

@@ -12,6 +12,7 @@ import { challengeOf, NONCE_BYTES, verifyUserProof } from './proof.js'
 import { prototypeProtocol } from './prototype-protocol.js'
 import { SessionTable } from './session-table.js'
 import type { ProtocolSession, UserNotice, UserProtocol } from './user-protocol.js'
+import { UserRates } from './user-rates.js'
 
 /** Where an input comes from. */
 export interface InputSource {
@@ -77,6 +78,7 @@ export class UserServer {
   readonly #listener: Listener
   readonly #table = new SessionTable<Session>()
   readonly #admission: Admission
+  readonly #rates: UserRates
   readonly #closedByCode: Record<string, number> = {}
   #bufferedBytes = 0
   #counts = { inputsTaken: 0, inputsRefused: 0, outputsSent: 0 }
@@ -90,6 +92,7 @@ export class UserServer {
     this.#log = options.log
     this.#now = options.now ?? Date.now
     this.#admission = new Admission(this.#limits)
+    this.#rates = new UserRates(this.#limits.messagesPerMinute, this.#now)
     this.#listener = new Listener({
       host: options.host,
       port: options.port,
@@ -185,7 +188,8 @@ export class UserServer {
         stopWaiting()
         this.#leave(session)
       },
-      closed: () => this.#forget(connection)
+      closed: () => this.#forget(connection),
+      admit: (user) => this.#rates.admit(user)
     })
     const session: Session = {
       connection,
