@@ -1,5 +1,12 @@
 import { defineConfig } from 'vitest/config'
 
+/** Run by `npm run test:long` alone: minutes of real networks each. */
+const LONG = [
+  'test/process/{absence,disk-full,growing,hostile-users,state-damage}.test.ts',
+  'test/netns/{delay,nat}.test.ts'
+]
+const exclude = process.env.HP_LONG === undefined ? LONG : []
+
 export default defineConfig({
   test: {
     projects: [
@@ -9,6 +16,7 @@ export default defineConfig({
         test: {
           name: 'process',
           include: ['test/process/**/*.test.ts'],
+          exclude,
           maxWorkers: 1,
           sequence: { groupOrder: 1 },
           testTimeout: 180_000,
@@ -20,6 +28,7 @@ export default defineConfig({
         test: {
           name: 'netns',
           include: ['test/netns/**/*.test.ts'],
+          exclude,
           maxWorkers: 1,
           sequence: { groupOrder: 2 },
           testTimeout: 240_000,

@@ -30,7 +30,11 @@ describe.each(['off', 'auto'] as const)('examples with the sandbox %s', { timeou
     expect(names).toEqual(expect.arrayContaining(['counter', 'directory', 'echo', 'echo-node', 'multisig']))
     for (const name of names) {
       const manifest = JSON.parse(readFileSync(example(`${name}/contract.json`), 'utf8'))
-      expect(manifest).toMatchObject({ name, binary: expect.stringMatching(/^bin\//), binargs: expect.any(String) })
+      expect(manifest).toMatchObject({
+        name,
+        binary: expect.stringMatching(/^(bin|state)\//),
+        binargs: expect.any(String)
+      })
       expect(manifest.description.length).toBeGreaterThan(10)
       expect(manifest.sample.length).toBeGreaterThan(0)
       if (manifest.build === undefined) expect(statSync(example(`${name}/${manifest.binary}`)).mode & 0o111).toBe(0o111)
