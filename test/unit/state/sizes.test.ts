@@ -153,7 +153,7 @@ describe('unusual states', { timeout: 240_000 }, () => {
     const slow: SyncOptions['fetchChunks'] = async (wants) => {
       const before = commits
       const chunks = await source.reader.readChunks(root, wants)
-      while (commits < before + 1) await delay(5)
+      while (commits < before + 2) await delay(5)
       return { source: 'peer', chunks }
     }
     const changing = change()
