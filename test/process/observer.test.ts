@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { adminRequest } from '../../src/admin/index.js'
 import { checkOneChain, inputsOf } from '../helpers/chain.js'
 import { Cluster } from '../helpers/cluster.js'
 import type { NodeProcess } from '../helpers/node-process.js'
@@ -19,6 +20,11 @@ describe('users of an observer', () => {
     const [far, idle] = [await cluster.connect(4), await cluster.connect(4)]
     expect(await far.ask('from far\n')).toBe('FROM FAR\n')
     expect(await near.ask('from near\n')).toBe('FROM NEAR\n')
+    // The list of an observer's users travels on its own, a little later than inputs.
+    await cluster.waitUntil('an idle ledger of all users', async () => {
+      const { users, inputs } = await adminRequest(cluster.node(0).dir, '/v1/ledgers/latest')
+      return users === 3 && inputs === 0
+    })
     await cluster.waitUntilSettled()
     await cluster.stopAll()
     const chain = await checkOneChain(cluster.nodes)
