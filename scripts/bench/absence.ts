@@ -1,6 +1,6 @@
 /**
  * `npm run bench absence [-- --ledgers 1000]`: one of four nodes is killed, the others close ledgers with inputs of a
- * user, it is started again. Measured: until it stands on the last ledger, and until a ledger takes its proposal.
+ * user, each of which changes the state, it is started again. Measured: until it stands on the last ledger, and until a ledger takes its proposal.
  */
 import { parseArgs } from 'node:util'
 import { receive } from './measures.js'
@@ -28,7 +28,7 @@ async function waitUntil(what: string, condition: () => Promise<boolean>): Promi
   }
 }
 
-const network = await startNetwork(NODES, { roundtime: 1000, minroundtime: 0 })
+const network = await startNetwork(NODES, { roundtime: 1000, minroundtime: 0 }, 'writer')
 try {
   const [user] = await connectUsers(network, 1)
   if (user === undefined) throw new Error('no user could connect')

@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { adminRequest, type NodeStatus } from '../../dist/admin/index.js'
 import { openNetwork, userUrl } from '../../dist/cli/devnet/network.js'
 import { NodeProcess } from '../../dist/cli/devnet/node-process.js'
@@ -29,10 +30,23 @@ export interface BenchNetwork {
   stop(): Promise<void>
 }
 
-/** A network of real processes on loopback, with the C echo contract; `settings` go into every hp.cfg. */
-export async function startNetwork(count: number, settings: Record<string, unknown> = {}): Promise<BenchNetwork> {
+/** A folder with the echo that changes the state with every ledger, to be built by who starts a network with it. */
+async function copyWriter(dir: string): Promise<string> {
+  const folder = join(dir, 'writer')
+  await cp(fileURLToPath(new URL('writer', import.meta.url)), folder, { recursive: true })
+  await cp(fileURLToPath(new URL('../../examples/echo/echo.c', import.meta.url)), join(folder, 'echo.c'))
+  return folder
+}
+
+/** A network of real processes on loopback, with an echo in C; `settings` go into every hp.cfg. */
+export async function startNetwork(
+  count: number,
+  settings: Record<string, unknown> = {},
+  contractName: 'echo' | 'writer' = 'echo'
+): Promise<BenchNetwork> {
   const dir = await mkdtemp(join(tmpdir(), 'hp-p2p-bench-'))
-  const network = await openNetwork({ dir, nodes: count, contract: 'echo', basePort: undefined })
+  const contract = contractName === 'writer' ? await copyWriter(dir) : contractName
+  const network = await openNetwork({ dir: join(dir, 'network'), nodes: count, contract, basePort: undefined })
   for (const nodeDir of network.nodeDirs) {
     await writeConfig(nodeDir, { ...parseConfigText((await readConfigText(nodeDir)).text), ...settings })
   }

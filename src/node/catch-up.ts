@@ -20,8 +20,6 @@ const FIRST_BYTE_TIMEOUT_MS = 5000
 const CLAIMS_MAX = 1024
 /** A peer that has the next ledger may just not answer: so often it is looked for before it is given up. */
 const GAP_ROUNDS = 3
-/** Ledgers closed and not yet executed beyond which no more are fetched. */
-const BACKLOG_MAX = 512
 
 export interface CatchUpOptions {
   log: Logger
@@ -42,8 +40,6 @@ export interface CatchUpOptions {
   adopt: (ledger: Ledger, certificate: Certificate) => Promise<void>
   /** The peer sent what no honest node sends. */
   onBadLedger: (peer: PublicKey, detail: string) => void
-  /** Ledgers that wait for their execution. */
-  backlog: () => number
   /** This peer is further and has the next ledger no more; called now and then as long as nobody has it. */
   onGap: (peer: PublicKey) => Promise<void>
 }
@@ -111,8 +107,7 @@ export class CatchUp {
 
   /** @returns how many ledgers were put in their place */
   async #fetchFromSomebody(): Promise<number> {
-    const { tip, peersAt, backlog } = this.#options
-    while (backlog() > BACKLOG_MAX && !this.#stopping.signal.aborted) await this.#sleep(RETRY_MS)
+    const { tip, peersAt } = this.#options
     const next = tip() + 1
     const failures = (peer: PublicKey): number => this.#failures.get(peer) ?? 0
     const peers = [...new Set([...peersAt(next), ...this.#claims.keys()])]

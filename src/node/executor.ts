@@ -60,6 +60,8 @@ export interface ExecutorOptions {
   copyState: (root: Hash) => Promise<boolean>
   /** Gets the agreed outputs of a ledger that was not executed here; null when nobody has them. */
   fetchOutputs: (seq: number, root: Hash) => Promise<UserOutput[] | null>
+  /** The newest ledger that peers say is closed; may be a lie. */
+  target: () => number
   onFatal: (error: Error) => void
 }
 
@@ -72,12 +74,25 @@ interface Done {
 
 /** How long a repair that could not be done waits before it is tried again. */
 const REPAIR_RETRY_MS = 2000
-/** With more ledgers than this to execute, copying the newest agreed state is the shorter way. */
-const REPLAY_MAX = 500
+/** When executing all that waits would take longer, copying the newest agreed state is the shorter way. */
+const REPLAY_MAX_MS = 2000
+/** The same for so few ledgers as a network is often ahead of a node. */
+const FEW_LEDGERS = 16
+const REPLAY_FEW_MAX_MS = 20_000
+/** What the execution of a ledger is taken to cost before there was one, ms. */
+const EXECUTION_GUESS_MS = 20
+/** Before a copy the missing ledgers are waited for as long as they come faster than a network closes them. */
+const ARRIVAL_WATCH_MS = 250
+const ARRIVALS_MIN = 16
+const ARRIVAL_WAIT_MAX_MS = 120_000
+/** Peers keep the state of the last agreed ledger: a copy begins anew when they went on before the first question. */
+const COPY_STARTS = 5
+const COPY_RESTART_MS = 50
 /** Ledgers passed over whose outputs are still fetched for the users who wait here. */
 const OUTPUTS_FETCHED_MAX = 64
+const OUTPUTS_FETCHED_AT_ONCE = 8
 /** Time for that, ms: peers that do not answer must not hold up the next execution for long. */
-const OUTPUTS_FETCHED_MS = 10_000
+const OUTPUTS_FETCHED_MS = 5000
 /** Ledgers that wait in memory; the others are read back from the store when their turn comes. */
 const LEDGERS_IN_MEMORY = 16
 
@@ -97,8 +112,10 @@ export class Executor {
   #done: Done | null = null
   #running: Promise<void> | null = null
   #stopped = false
-  /** Copying instead of replaying was tried in vain since the backlog grew long. */
-  #jumpTried = false
+  /** Copying instead of replaying failed: not tried again before, performance.now(). */
+  #nextJumpMs = 0
+  /** What executing and settling a ledger takes, the last ones counting most, ms. */
+  #executionMs = EXECUTION_GUESS_MS
   /** Neither the state nor the snapshot is the agreed one: it is copied before anything else is executed. */
   #isDamaged = false
   #wake: (() => void) | null = null
@@ -176,22 +193,50 @@ export class Executor {
   async #run(): Promise<void> {
     try {
       while (!this.#stopped && this.#next !== null && this.#next <= this.#newest) {
-        if (this.backlog <= REPLAY_MAX) this.#jumpTried = false
-        else if (!this.#jumpTried) {
-          this.#jumpTried = true
-          await this.#tryJump(this.#next)
-        }
+        if (this.#isFarBehind && (await this.#passOver())) continue
         const ledger = await this.#take(this.#next)
+        const startMs = performance.now()
         const inPlace = await this.#settle(ledger)
         if (this.#stopped) return
         if (!inPlace) continue
         await this.#execute(ledger)
+        this.#executionMs += (performance.now() - startMs - this.#executionMs) / 8
         this.#next = ledger.header.seq + 1
       }
     } catch (error) {
       if (this.#stopped) return
       this.#stopped = true
       this.#options.onFatal(error instanceof Error ? error : new Error(String(error)))
+    }
+  }
+
+  get #isFarBehind(): boolean {
+    const maxMs = this.backlog > FEW_LEDGERS ? REPLAY_MAX_MS : REPLAY_FEW_MAX_MS
+    return this.backlog * this.#executionMs > maxMs && performance.now() >= this.#nextJumpMs
+  }
+
+  /**
+   * Instead of executing all that waits: takes the state that the newest ledger agrees on.
+   *
+   * @returns false when it cannot be copied: the ledgers are executed after all
+   */
+  async #passOver(): Promise<boolean> {
+    await this.#awaitLedgers()
+    if (this.#stopped) return true
+    if (await this.#tryJump(this.#next as number)) return true
+    this.#nextJumpMs = performance.now() + REPAIR_RETRY_MS
+    return this.#stopped
+  }
+
+  /** Until the ledgers that were missed are here: the state of one that is soon old would be copied in vain. */
+  async #awaitLedgers(): Promise<void> {
+    const endMs = performance.now() + ARRIVAL_WAIT_MAX_MS
+    while (!this.#stopped && performance.now() < endMs) {
+      const before = this.#newest
+      if (this.#options.target() <= before + FEW_LEDGERS) return
+      await this.#sleep(ARRIVAL_WATCH_MS)
+      // A peer that promises ledgers and has none, or is slow, does not keep this node from what it can do now.
+      if (this.#newest - before < ARRIVALS_MIN) return
     }
   }
 
@@ -309,36 +354,47 @@ export class Executor {
 
   /** Copies the state that the newest ledger agrees on, and passes over the executions before that. */
   async #tryJump(from: number): Promise<boolean> {
-    const newest = await this.#options.readLedger(this.#newest)
-    if (newest === null || !(await this.#options.copyState(newest.header.result.stateRoot))) return false
+    const newest = await this.#copyNewest()
+    if (newest === null) return false
     const { seq } = newest.header
     this.#log.info(`the state of ledger ${seq} is in place: executions ${from} to ${seq - 1} are passed over`)
     this.#done = null
     this.#next = seq
     for (const old of this.#recent.keys()) if (old < seq) this.#recent.delete(old)
     const endMs = performance.now() + OUTPUTS_FETCHED_MS
-    for (let skipped = Math.max(from, seq - OUTPUTS_FETCHED_MAX); skipped < seq; skipped++) {
-      if (performance.now() > endMs) break
-      await this.#settleSkipped(skipped)
+    let skipped = Math.max(from, seq - OUTPUTS_FETCHED_MAX)
+    // In their order at the user, though several are fetched at once.
+    for (; skipped < seq && performance.now() < endMs; skipped += OUTPUTS_FETCHED_AT_ONCE) {
+      const count = Math.min(OUTPUTS_FETCHED_AT_ONCE, seq - skipped)
+      const settlements = await Promise.all(Array.from({ length: count }, (_, index) => this.#learn(skipped + index)))
+      if (this.#stopped) return true
+      for (const settlement of settlements) if (settlement !== null) this.#options.onSettled(settlement)
     }
     return true
   }
 
-  async #settleSkipped(seq: number): Promise<void> {
+  /** @returns the ledger whose agreed state is in place now, or null when there is nobody to copy it from */
+  async #copyNewest(): Promise<Ledger | null> {
+    for (let start = 0; start < COPY_STARTS && !this.#stopped; start++) {
+      if (start > 0) await this.#sleep(COPY_RESTART_MS)
+      const newest = await this.#options.readLedger(this.#newest)
+      if (newest !== null && (await this.#options.copyState(newest.header.result.stateRoot))) return newest
+    }
+    return null
+  }
+
+  /** How the execution of a ledger that was passed over ended; null when that cannot be found out. */
+  async #learn(seq: number): Promise<Settlement | null> {
     const ledger = await this.#options.readLedger(seq)
     const next = await this.#options.readLedger(seq + 1)
-    if (this.#stopped || ledger === null || next === null) return
+    if (this.#stopped || ledger === null || next === null) return null
     const { status, outputsRoot } = next.header.result
-    if (status !== 'ok') {
-      this.#options.onSettled(
-        status === 'void' ? { status, ledger } : { status, ledger, reason: 'failed on most nodes' }
-      )
-      return
-    }
+    if (status === 'void') return { status, ledger }
+    if (status === 'failed') return { status, ledger, reason: 'failed on most nodes' }
     const outputs = outputsRoot === EMPTY_OUTPUTS_ROOT ? [] : await this.#options.fetchOutputs(seq, outputsRoot)
-    if (outputs === null) return
+    if (outputs === null || this.#stopped) return null
     if (outputs.length > 0) await this.#options.keepOutputs(seq, outputs)
-    this.#options.onSettled({ status: 'ok', ledger, outputs })
+    return { status: 'ok', ledger, outputs }
   }
 
   async #execute(ledger: Ledger): Promise<void> {

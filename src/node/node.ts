@@ -321,7 +321,6 @@ export class HotPocketNode {
         }),
       adopt: (ledger, certificate) => this.driver.certified(ledger, certificate),
       onBadLedger: (peer, detail) => this.network.report(peer, 'wrong-answer', detail),
-      backlog: () => this.executor.backlog,
       onGap: (peer) => this.#skipTo(peer)
     })
     this.#onStop('catch-up', () => this.catchUp.stop())
@@ -434,6 +433,7 @@ export class HotPocketNode {
       onSettled: (settlement) => this.#tellUsers(settlement),
       keepOutputs: (seq, outputs) => this.ledgers.putOutputs(seq, outputs),
       copyState: (root) => this.#copyState(root),
+      target: () => this.catchUp.target,
       fetchOutputs: (seq, root) => fetchOutputs(this.network, seq, root, this.#connectedPeers(), this.log),
       onFatal: (error) => this.#fail(error)
     })

@@ -14,7 +14,6 @@ function makeCatchUp(options: Partial<CatchUpOptions>) {
     fetch: unused,
     adopt: unused,
     onBadLedger: unused,
-    backlog: () => 0,
     onGap: unused,
     ...options
   })

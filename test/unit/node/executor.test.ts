@@ -1,0 +1,195 @@
+import { pino } from 'pino'
+import { describe, expect, it, vi } from 'vitest'
+import { EMPTY_OUTPUTS_ROOT, outputsRootOf } from '../../../src/codec/index.js'
+import type { ConsensusConfig, Hash, Ledger, UserOutput } from '../../../src/consensus/types.js'
+import type { ExecutionOutcome } from '../../../src/contract/index.js'
+import { Executor, type ExecutorOptions, type Settlement } from '../../../src/node/executor.js'
+
+const USER = 'ab'.repeat(32)
+const hashOf = (seq: number): Hash => seq.toString(16).padStart(64, '0')
+/** The state after the execution of ledger `seq`. */
+const rootAfter = (seq: number): Hash => `5${hashOf(seq).slice(1)}`
+const answerOf = (seq: number): UserOutput[] => [{ user: USER, content: Buffer.from(`answer ${seq}`) }]
+
+/** Ledger `seq`, which agrees on what the execution of the one before came to. */
+function ledgerOf(seq: number): Ledger {
+  const outputsRoot = seq === 1 ? EMPTY_OUTPUTS_ROOT : outputsRootOf(answerOf(seq - 1))
+  const result = { status: 'ok', stateRoot: rootAfter(seq - 1), outputsRoot, configHash: hashOf(0) }
+  const header = { seq, previous: hashOf(seq - 1), timeMs: seq, result }
+  return { hash: hashOf(seq), header, users: [USER], inputs: [], config: null } as unknown as Ledger
+}
+
+/** A node's executor over a contract and a state that exist in memory alone. */
+class Rig {
+  readonly ledgers = new Map<number, Ledger>()
+  readonly executed: number[] = []
+  readonly copied: Hash[] = []
+  readonly settled: Settlement[] = []
+  readonly asked: number[] = []
+  target = 0
+  committed = rootAfter(0)
+  #scanned = rootAfter(0)
+  executionMs = 0
+  readonly executor: Executor
+
+  constructor(options: Partial<ExecutorOptions> = {}) {
+    const rig = this
+    this.executor = new Executor({
+      contract: {
+        async execute({ seq }) {
+          if (rig.executionMs > 0) await new Promise((resolve) => setTimeout(resolve, rig.executionMs))
+          rig.executed.push(seq)
+          rig.#scanned = rootAfter(seq)
+          return { status: 'ok', reason: null, durationMs: 0, outputs: answerOf(seq) } as unknown as ExecutionOutcome
+        }
+      },
+      state: {
+        get committedRoot() {
+          return rig.committed
+        },
+        scan: async () => ({ root: rig.#scanned }),
+        commit: async (root) => {
+          rig.committed = root
+        },
+        rollback: async () => rig.committed
+      },
+      readConfig: async () => ({ unl: [] }) as unknown as ConsensusConfig,
+      log: pino({ level: 'silent' }),
+      readLedger: async (seq) => this.ledgers.get(seq) ?? null,
+      onExecuted: () => {},
+      onSettled: (settlement) => this.settled.push(settlement),
+      keepOutputs: async () => {},
+      copyState: async (root) => {
+        this.copied.push(root)
+        this.committed = root
+        return true
+      },
+      target: () => this.target,
+      fetchOutputs: async (seq) => {
+        this.asked.push(seq)
+        return answerOf(seq)
+      },
+      onFatal: (error) => {
+        throw error
+      },
+      ...options
+    })
+    this.close(1)
+    this.executor.resume(1, 1)
+  }
+
+  close(seq: number): void {
+    const ledger = ledgerOf(seq)
+    this.ledgers.set(seq, ledger)
+    this.executor.enqueue(ledger)
+  }
+
+  closeTo(seq: number): void {
+    for (let next = this.ledgers.size + 1; next <= seq; next++) this.close(next)
+  }
+
+  async waitUntilIdle(): Promise<void> {
+    await vi.waitFor(() => expect(this.executor.backlog).toBe(0), { timeout: 20_000, interval: 5 })
+  }
+}
+
+describe('a few ledgers that were missed', () => {
+  it('are executed one after another, and their outputs handed out', async () => {
+    const rig = new Rig()
+    rig.closeTo(12)
+    await rig.waitUntilIdle()
+    expect(rig.executed).toEqual(Array.from({ length: 12 }, (_, index) => index + 1))
+    expect(rig.settled.map(({ ledger }) => ledger.header.seq)).toEqual(rig.executed.slice(0, -1))
+    expect(rig.copied).toEqual([])
+    await rig.executor.stop()
+  })
+})
+
+describe('many ledgers that were missed', () => {
+  it('are passed over by one copy once all of them are here, their outputs handed out in order', async () => {
+    const rig = new Rig()
+    rig.executionMs = 5
+    rig.target = 2000
+    // What is fetched comes in the midst of executions.
+    for (let seq = 100; seq <= 2000; seq += 100) {
+      rig.closeTo(seq)
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+    await rig.waitUntilIdle()
+    expect(rig.copied).toEqual([rootAfter(1999)])
+    expect(rig.executed.at(-1)).toBe(2000)
+    expect(rig.executed.length).toBeLessThan(300)
+    const seqs = rig.settled.map(({ ledger }) => ledger.header.seq)
+    expect(seqs).toEqual([...seqs].sort((a, b) => a - b))
+    expect(seqs.slice(-64)).toEqual(Array.from({ length: 64 }, (_, index) => 1936 + index))
+    expect(rig.asked.length).toBe(64)
+    await rig.executor.stop()
+  })
+
+  it('are not waited for when a peer promises what never comes', async () => {
+    const rig = new Rig()
+    rig.target = 2 ** 52
+    rig.closeTo(500)
+    await rig.waitUntilIdle()
+    expect(rig.copied).toEqual([rootAfter(499)])
+    await rig.executor.stop()
+  })
+
+  it('are executed when nobody has the state', async () => {
+    let asked = 0
+    const rig = new Rig({
+      copyState: async () => {
+        asked += 1
+        return false
+      }
+    })
+    rig.closeTo(300)
+    await rig.waitUntilIdle()
+    expect(asked).toBeGreaterThan(0)
+    expect(rig.executed).toEqual(Array.from({ length: 300 }, (_, index) => index + 1))
+    await rig.executor.stop()
+  })
+
+  it('are copied at the newest ledger when peers went on before the first question', async () => {
+    const wanted: Hash[] = []
+    const rig: Rig = new Rig({
+      copyState: async (root) => {
+        wanted.push(root)
+        if (wanted.length < 3) rig.closeTo(rig.ledgers.size + 1)
+        else rig.committed = root
+        return wanted.length === 3
+      }
+    })
+    rig.closeTo(400)
+    await rig.waitUntilIdle()
+    expect(wanted).toEqual([rootAfter(399), rootAfter(400), rootAfter(401)])
+    expect(rig.executed.at(-1)).toBe(402)
+    await rig.executor.stop()
+  })
+
+  it('do not hold up the end of the node', async () => {
+    const rig = new Rig()
+    rig.target = 2 ** 52
+    rig.closeTo(500)
+    await rig.executor.stop()
+    expect(rig.executor.backlog).toBeGreaterThan(0)
+  })
+})
+
+describe('slow executions', () => {
+  it('are passed over sooner than quick ones', { timeout: 30_000 }, async () => {
+    for (const [executionMs, copies] of [
+      [1, []],
+      [60, [rootAfter(69)]]
+    ] as const) {
+      const rig = new Rig()
+      rig.executionMs = executionMs
+      rig.closeTo(20)
+      await rig.waitUntilIdle()
+      rig.closeTo(70)
+      await rig.waitUntilIdle()
+      expect(rig.copied).toEqual(copies)
+      await rig.executor.stop()
+    }
+  })
+})
