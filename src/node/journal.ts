@@ -5,7 +5,6 @@ import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import {
   asBytes,
-  bytesToHex,
   CodecError,
   decodeCanonical,
   HASH_BYTES,
@@ -193,12 +192,13 @@ function checkOwner(record: JournalRecord, networkId: Hash, key: PublicKey): voi
       'the journal (hist/journal) is of another version of hp-p2p: start it with that version once'
     )
   }
-  if (bytesToHex(owner.key, KEY_BYTES) !== key) {
+  // Of any length: the checksum says that it was written so, not that we wrote it.
+  if (Buffer.from(owner.key).toString('hex') !== key) {
     throw new JournalError(
       'the journal (hist/journal) belongs to another key: a copied contract directory needs `hp-p2p rekey` first'
     )
   }
-  if (bytesToHex(owner.networkId, HASH_BYTES) !== networkId) {
+  if (Buffer.from(owner.networkId).toString('hex') !== networkId) {
     throw new JournalError(
       'the journal (hist/journal) belongs to another network: restore the UNL and parameters of hp.cfg, or move hist/ away to begin anew'
     )
@@ -221,7 +221,7 @@ function parseJournal(bytes: Uint8Array): ParsedJournal {
     if (record === null) {
       if (hasRecordAfter(buffer, offset + 1, salt)) {
         throw new JournalError(
-          `the journal (hist/journal) is damaged at byte ${offset}: what this validator has said is not known, so it must not vote with this key; move hist/journal away and run \`hp-p2p rekey\``
+          `the journal (hist/journal) is damaged at byte ${offset}: what this validator has said is not known; move hist/journal away: it gives no vote then before the network is a minute further`
         )
       }
       break

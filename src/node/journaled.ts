@@ -86,7 +86,7 @@ export async function restoreJournaled(
 
 function damaged(what: string): JournalError {
   return new JournalError(
-    `the journal (hist/journal) is damaged: ${what}: what this validator has said is not known, so it must not vote with this key; move hist/journal away and run \`hp-p2p rekey\``
+    `the journal (hist/journal) is damaged: ${what}: what this validator has said is not known; move hist/journal away: it gives no vote then before the network is a minute further`
   )
 }
 
