@@ -29,6 +29,7 @@ import { invitationOf, serveJoining } from './join/join-services.js'
 import { fetchStartRecords } from './join/start-records.js'
 import { NplBridge } from './npl-bridge.js'
 import { ProposalPool } from './proposal-pool.js'
+import { findUnanswered } from './resume.js'
 import { fetchOutputs, ProposalFetcher, SERVICES, serve } from './services.js'
 import { copyState, serveState } from './state-copy.js'
 import { createAdminSource, oldestSynced } from './status.js'
@@ -553,7 +554,7 @@ export class HotPocketNode {
       if (root !== this.state.committedRoot && seq !== tip) continue
       if ((await this.#recover(root)) === 'unknown') continue
       if (seq === 0) this.executor.genesis((await this.ledgers.get(0))?.ledger as Ledger)
-      if (tip > 0) this.executor.resume(Math.max(seq, 1), tip)
+      if (tip > 0) this.executor.resume(await findUnanswered(this.ledgers, Math.max(seq, 1), root), tip)
       return
     }
     this.log.error('the state directory holds no agreed state of the kept ledgers: it is copied from peers')
