@@ -223,7 +223,7 @@ export class Executor {
   async #passOver(): Promise<boolean> {
     await this.#awaitLedgers()
     if (this.#stopped) return true
-    if (await this.#tryJump(this.#next as number)) return true
+    if (await this.#tryJump(this.#done?.ledger.header.seq ?? (this.#next as number))) return true
     this.#nextJumpMs = performance.now() + REPAIR_RETRY_MS
     return this.#stopped
   }

@@ -1,11 +1,12 @@
 import { mkdir, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
-import { contractPaths } from '../../src/config/index.js'
+import { contractPaths, parseConfigText, readConfigText, writeConfig } from '../../src/config/index.js'
 import { checkOneChain } from '../helpers/chain.js'
 import { runCli, runJson } from '../helpers/cli.js'
-import { Cluster } from '../helpers/cluster.js'
-import type { NodeProcess } from '../helpers/node-process.js'
+import { Cluster, onCleanup } from '../helpers/cluster.js'
+import { NodeProcess } from '../helpers/node-process.js'
+import { findFreePort, HOST } from '../helpers/ports.js'
 
 const config = { roundtime: 200 }
 
@@ -130,5 +131,66 @@ describe('exported ledgers', () => {
     await cluster.waitUntilReady()
     expect(await user.ask('add 2\n')).toBe('7\n')
     await checkAll(cluster, '7\n')
+  })
+})
+
+/** What a backup without keys was restored to, on ports of its own. */
+async function onOtherPorts(dir: string, publicKey: string): Promise<NodeProcess> {
+  const ports = { pubport: await findFreePort(), peerport: await findFreePort(), tcpport: await findFreePort() }
+  await writeConfig(dir, { ...parseConfigText((await readConfigText(dir)).text), ...ports })
+  const node = new NodeProcess(dir, publicKey, `ws://${HOST}:${ports.pubport}`, ports)
+  onCleanup(async () => {
+    await node.stop()
+  })
+  return node
+}
+
+describe('a running node', () => {
+  it('gives its ledgers and a backup without its keys, which becomes an observer of another name', async () => {
+    const cluster = await Cluster.start({ nodes: 2, contract: 'counter', config })
+    const user = await cluster.connect(0)
+    expect(await user.ask('add 5\n')).toBe('5\n')
+    const source = cluster.node(1)
+    const ledgers = join(cluster.dir, 'ledgers.hpl')
+    const { last } = await runJson<{ last: number }>(['ledger', 'export', source.dir, ledgers])
+    expect(await runJson(['ledger', 'verify', ledgers])).toMatchObject({ ok: true, last })
+    const file = join(cluster.dir, 'node1.hpb')
+    await runJson(['backup', '--no-keys', source.dir, file])
+    const { seckey } = parseConfigText((await readConfigText(source.dir)).text) as { seckey: string }
+    expect(seckey).toMatch(/^[0-9a-f]{64,}$/)
+    expect((await readFile(file)).includes(seckey)).toBe(false)
+
+    const dir = join(cluster.dir, 'another')
+    const report = await runJson<{ publicKey: string }>(['restore', file, dir])
+    expect(report).toMatchObject({ isValidator: false })
+    expect(report.publicKey).not.toBe(source.publicKey)
+    const another = await onOtherPorts(dir, report.publicKey)
+    await another.start()
+    expect(await user.ask('add 1\n')).toBe('6\n')
+    const { seq } = await cluster.node(0).waitFor('an answer', () => true)
+    await another.waitFor('being in step', (status) => status.sync === 'synced' && status.seq >= seq)
+    await checkAll(cluster, '6\n')
+  })
+
+  it('tells what its files differ in from the state of a peer', async () => {
+    const cluster = await Cluster.start({
+      nodes: 4,
+      contract: 'counter',
+      config: { roundtime: 3000, minroundtime: 3000 }
+    })
+    const user = await cluster.connect(0)
+    expect(await user.ask('add 5\n')).toBe('5\n')
+    const node = cluster.node(3)
+    const diff = ['state', 'diff', node.dir, cluster.node(0).publicKey]
+    await cluster.waitUntil('equal states', async () => (await runJson<{ isEqual: boolean }>(diff)).isEqual)
+    // Until the next execution, after which the node undoes it.
+    const found = await cluster.waitUntil('the difference', async () => {
+      await writeFile(join(contractPaths(node.dir).state, 'planted'), 'not agreed')
+      const { differences } = await runJson<{ differences: { path: string; kind: string }[] }>([...diff, '--files'])
+      return differences.find(({ path }) => path === 'planted') ?? null
+    })
+    expect(found.kind).toBe('removed')
+    expect(await user.ask('add 1\n')).toBe('6\n')
+    await checkAll(cluster, '6\n')
   })
 })

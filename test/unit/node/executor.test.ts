@@ -126,6 +126,17 @@ describe('many ledgers that were missed', () => {
     await rig.executor.stop()
   })
 
+  it('leave nobody without the outputs of the execution that was under way', async () => {
+    const rig = new Rig()
+    rig.executionMs = 1500
+    rig.closeTo(30)
+    await rig.waitUntilIdle()
+    expect(rig.copied).toEqual([rootAfter(29)])
+    expect(rig.executed).toEqual([1, 30])
+    expect(rig.settled.map(({ ledger }) => ledger.header.seq)).toEqual(Array.from({ length: 29 }, (_, i) => i + 1))
+    await rig.executor.stop()
+  })
+
   it('are not waited for when a peer promises what never comes', async () => {
     const rig = new Rig()
     rig.target = 2 ** 52
