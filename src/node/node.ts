@@ -365,6 +365,8 @@ export class HotPocketNode {
     if (ledger.config !== null) await this.#adoptConfig(ledger.config, ledger.header.seq)
     this.#noteClose()
     this.pending.confirm(ledger.inputs.map((input) => input.id))
+    this.pending.noteSpeakers(speakersOf(ledger))
+    this.users?.readOn((user) => this.pending.isRelieved(user))
     this.forwarding.ledgerClosed(ledger)
     this.executor.enqueue(ledger)
     this.network.updateSelf()
@@ -508,6 +510,7 @@ export class HotPocketNode {
         else this.forwarding.inputsWaiting()
         return verdict
       },
+      isCrowded: (user) => this.pending.isCrowded(user),
       onUsersChanged: () => this.forwarding.usersChanged()
     })
     await this.users.start()
@@ -560,6 +563,10 @@ export class HotPocketNode {
     this.log.error('the state directory holds no agreed state of the kept ledgers: it is copied from peers')
     this.executor.resume(tip, tip)
   }
+}
+
+function* speakersOf({ inputs }: Ledger): Generator<PublicKey> {
+  for (const { user } of inputs) yield user
 }
 
 /** The snapshot holds other bytes than its times made believe. */

@@ -44,7 +44,7 @@ export interface ConnectionEvents {
   closed(): void
 }
 
-/** One user's WebSocket: bounded sending, rate limits, signs of life, one way to close. */
+/** One user's WebSocket: bounded sending and reading, rate limits, signs of life, one way to close. */
 export class Connection {
   readonly address: string
   readonly #ws: WordedWebSocket
@@ -61,6 +61,7 @@ export class Connection {
   #flushed = false
   #silentSweeps = 0
   #isClosing = false
+  #isHeld = false
 
   /** Null until the challenge is answered. */
   user: PublicKey | null = null
@@ -136,8 +137,25 @@ export class Connection {
   close(code: CloseCode | number, reason: string): void {
     if (this.isClosing) return
     this.closeCode = code
+    // Its own close frame is to be read.
+    this.release()
     this.#startClosing()
     this.#ws.close(code, Buffer.from(reason).subarray(0, REASON_BYTES))
+  }
+
+  /** Reads nothing more of it for now: the user's own system then makes them wait. */
+  hold(): void {
+    if (this.#isHeld || this.isClosing) return
+    this.#isHeld = true
+    this.#ws.pause()
+  }
+
+  /** Reads on. */
+  release(): void {
+    if (!this.#isHeld) return
+    this.#isHeld = false
+    this.#silentSweeps = 0
+    this.#ws.resume()
   }
 
   /** Cuts the connection at once. */
@@ -147,7 +165,8 @@ export class Connection {
 
   /** Pings; closes a connection of which nothing was heard for two calls. */
   checkAlive(): void {
-    if (this.isClosing) return
+    // Of a held one nothing is heard because nothing is read.
+    if (this.isClosing || this.#isHeld) return
     const bytesRead = this.#bytesRead()
     // A kernel takes bytes for a dead peer as well, so only a backlog that shrinks is a sign of life.
     const heard = bytesRead !== this.#bytesReadBefore || (this.#hadBacklog && this.#flushed)

@@ -7,6 +7,8 @@ export { checkUserLimits, DEFAULT_USER_LIMITS, type UserLimits } from './limits.
 export { ListenError, type TlsFiles } from './listener.js'
 export {
   DEFAULT_PENDING_LIMITS,
+  FAIR_SHARE,
+  type FairShare,
   type PendingInput,
   PendingInputs,
   type PendingLimits,

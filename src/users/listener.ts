@@ -57,6 +57,8 @@ export class Listener {
       clientTracking: false,
       perMessageDeflate: false,
       autoPong: false,
+      // One message of each connection in a turn of the loop: who sends a thousand at once does not hold up the others.
+      allowSynchronousEvents: false,
       maxPayload: limits.messageBytes,
       closeTimeout: limits.closeMs,
       WebSocket: WordedWebSocket

@@ -19,6 +19,29 @@ export const DEFAULT_PENDING_LIMITS: Readonly<PendingLimits> = {
   bytes: 256 * 1024 * 1024
 }
 
+/**
+ * What a proposal takes beyond one input of each user while several users speak. A ledger takes the longer the more is in
+ * it, and everybody waits for it: without this the pace of all is that of the one who sends most.
+ */
+export interface FairShare {
+  userInputs: number
+  userBytes: number
+  inputs: number
+  bytes: number
+}
+
+export const FAIR_SHARE: Readonly<FairShare> = {
+  userInputs: 128,
+  userBytes: 128 * 1024,
+  inputs: 2_048,
+  bytes: 1024 * 1024
+}
+
+/** Ledgers for which somebody who spoke counts as one of those who speak. */
+const SPEAKERS_LEDGERS = 64
+/** Inputs that each user may have waiting when half of what a node holds is taken. */
+const CROWDED_INPUTS = 16
+
 /** One input as it goes into a proposal; the same object until it is in a ledger. */
 export interface PendingInput {
   readonly user: PublicKey
@@ -69,8 +92,13 @@ export class PendingInputs {
   /** Users of whom something is held. */
   #heldUsers = 0
   #bytes = 0
+  readonly #share: FairShare
+  /** Users with inputs in each of the last ledgers, two of each at most. */
+  readonly #speakers: PublicKey[][] = []
+  #isShared = false
 
-  constructor(limits: Partial<PendingLimits> = {}) {
+  constructor(limits: Partial<PendingLimits> = {}, share: FairShare = FAIR_SHARE) {
+    this.#share = share
     this.#limits = { ...DEFAULT_PENDING_LIMITS, ...limits }
     for (const [name, value] of Object.entries(this.#limits)) {
       if (!Number.isSafeInteger(value) || value < 1) {
@@ -124,7 +152,7 @@ export class PendingInputs {
    * those of a later session follow when these are in a ledger. Nothing is removed: what gets into no ledger is
    * selected again, in the same order. A user whose next input does not fit waits, and comes nearer to the front
    * with every ledger that serves others. A user of whom something is held waits too, so that their inputs keep
-   * their order.
+   * their order. While several users speak, here or in the last ledgers, nobody gets more than a fair share.
    *
    * @param connected the connected users, ascending by key
    * @param maxUsers users with inputs in it: those who have waited longest
@@ -185,6 +213,32 @@ export class PendingInputs {
     return confirmed
   }
 
+  /** A ledger is closed, with inputs of these users, of this node or others. */
+  noteSpeakers(users: Iterable<PublicKey>): void {
+    const heard = new Set<PublicKey>()
+    for (const user of users) {
+      heard.add(user)
+      if (heard.size === 2) break
+    }
+    this.#speakers.push([...heard])
+    if (this.#speakers.length > SPEAKERS_LEDGERS) this.#speakers.shift()
+    this.#isShared = new Set(this.#speakers.flat()).size > 1
+  }
+
+  /** True when so much of this user waits that no more should be read: it would have to be refused soon. */
+  isCrowded(user: PublicKey): boolean {
+    const queue = this.#queues.get(user)
+    if (queue === undefined) return false
+    return queue.entries.size > this.#inputsAtEase() || queue.bytes > this.#limits.userBytes / 2
+  }
+
+  /** True when half of what makes a user crowded is gone. */
+  isRelieved(user: PublicKey): boolean {
+    const queue = this.#queues.get(user)
+    if (queue === undefined) return true
+    return queue.entries.size <= this.#inputsAtEase() / 2 && queue.bytes <= this.#limits.userBytes / 4
+  }
+
   /** From now on an input may have `maxBytes`. Removes and returns those that are larger. */
   setInputBytes(maxBytes: number): PendingInput[] {
     this.#limits = { ...this.#limits, inputBytes: maxBytes }
@@ -211,8 +265,15 @@ export class PendingInputs {
     return null
   }
 
+  #inputsAtEase(): number {
+    const { inputs, bytes, userInputs } = this.#limits
+    const isFilling = this.size > inputs / 2 || this.#bytes > bytes / 2
+    return isFilling ? Math.min(CROWDED_INPUTS, userInputs / 2) : userInputs / 2
+  }
+
   #takeTurns(maxBytes: number, maxInputs: number, maxUsers: number): Map<PublicKey, PendingInput[]> {
     const chosen = new Map<PublicKey, PendingInput[]>()
+    const fits = this.#isShared || this.#queues.size > 1 ? fairly(this.#share) : () => true
     let bytesLeft = maxBytes
     let inputsLeft = maxInputs
     let turns = [...this.#queues]
@@ -222,7 +283,7 @@ export class PendingInputs {
     while (turns.length > 0 && inputsLeft > 0) {
       turns = turns.filter(({ user, next }) => {
         const { value: input } = next.next()
-        if (input === undefined || input.content.length > bytesLeft || inputsLeft < 1) return false
+        if (input === undefined || input.content.length > bytesLeft || inputsLeft < 1 || !fits(input)) return false
         const list = chosen.get(user)
         if (list === undefined) chosen.set(user, [input])
         else list.push(input)
@@ -274,4 +335,25 @@ function oldestOf(queue: UserQueue): Entry {
 function* inputsOfOldestSession(queue: UserQueue): Generator<PendingInput, undefined> {
   const { sessionId } = oldestOf(queue)
   for (const entry of queue.entries.values()) if (entry.sessionId === sessionId) yield entry.input
+}
+
+/** Takes the first input of each user, and then what is within the share. */
+function fairly(share: FairShare): (input: PendingInput) => boolean {
+  const taken = new Map<PublicKey, { inputs: number; bytes: number }>()
+  const all = { inputs: 0, bytes: 0 }
+  return ({ user, content }) => {
+    const own = taken.get(user)
+    const inputs = (own?.inputs ?? 0) + 1
+    const bytes = (own?.bytes ?? 0) + content.length
+    const isWithin =
+      inputs <= share.userInputs &&
+      bytes <= share.userBytes &&
+      all.inputs < share.inputs &&
+      all.bytes + content.length <= share.bytes
+    if (own !== undefined && !isWithin) return false
+    taken.set(user, { inputs, bytes })
+    all.inputs += 1
+    all.bytes += content.length
+    return true
+  }
 }

@@ -14,11 +14,16 @@ export class TokenBucket {
 
   /** True when one more is allowed at `nowMs`; a clock that went back refills nothing. */
   take(nowMs: number): boolean {
+    if (this.isEmpty(nowMs)) return false
+    this.#tokens -= 1
+    return true
+  }
+
+  /** True when no more is allowed at `nowMs`. */
+  isEmpty(nowMs: number): boolean {
     const elapsedMs = Math.max(0, nowMs - this.#filledAtMs)
     this.#filledAtMs = nowMs
     this.#tokens = Math.min(this.#perMinute, this.#tokens + (elapsedMs * this.#perMinute) / MINUTE_MS)
-    if (this.#tokens < 1) return false
-    this.#tokens -= 1
-    return true
+    return this.#tokens < 1
   }
 }

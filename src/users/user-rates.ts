@@ -16,6 +16,11 @@ export class UserRates {
     this.#now = now
   }
 
+  /** True when the next input would be one too many. */
+  isSpent(user: PublicKey): boolean {
+    return this.#buckets.get(user)?.isEmpty(this.#now()) ?? false
+  }
+
   /** Counts one input; false when it is one too many. */
   admit(user: PublicKey): boolean {
     const bucket = this.#buckets.get(user) ?? new TokenBucket(this.#perMinute, this.#now())

@@ -38,6 +38,8 @@ export interface UserServerOptions {
   limits: UserLimits
   log: Logger
   onInput: (source: InputSource, content: Uint8Array) => InputVerdict
+  /** True when so much of this user waits that nothing more is to be read of them, until `readOn`. */
+  isCrowded?: (user: PublicKey) => boolean
   /** The list of `users()` changed. */
   onUsersChanged?: () => void
   /** Clock, ms since the epoch. */
@@ -53,6 +55,8 @@ export interface UserServerStatus {
   /** Connections of known users. */
   connections: number
   users: number
+  /** Users of whom nothing is read until a ledger has some of what they sent. */
+  heldUsers: number
   pendingHandshakes: number
   bufferedBytes: number
   /** Since the start. */
@@ -79,6 +83,8 @@ export class UserServer {
   readonly #table = new SessionTable<Session>()
   readonly #admission: Admission
   readonly #rates: UserRates
+  /** Users of whom nothing is read for now. */
+  readonly #held = new Set<PublicKey>()
   readonly #closedByCode: Record<string, number> = {}
   #bufferedBytes = 0
   #counts = { inputsTaken: 0, inputsRefused: 0, outputsSent: 0 }
@@ -147,6 +153,15 @@ export class UserServer {
     return sent
   }
 
+  /** Reads again what held users send of whom `isRelieved` says that there is room. */
+  readOn(isRelieved: (user: PublicKey) => boolean): void {
+    for (const user of this.#held) {
+      if (!isRelieved(user)) continue
+      this.#held.delete(user)
+      for (const { connection } of this.#table.sessionsOf(user)) connection.release()
+    }
+  }
+
   status(): UserServerStatus {
     const address = this.address()
     const scheme = this.#options.tls === undefined ? 'ws' : 'wss'
@@ -157,6 +172,7 @@ export class UserServer {
       address: address === null ? null : `${scheme}://${host}:${address.port}`,
       connections: this.#admission.active.size - this.#admission.pending,
       users: this.#table.users,
+      heldUsers: this.#held.size,
       pendingHandshakes: this.#admission.pending,
       bufferedBytes: this.#bufferedBytes,
       ...this.#counts,
@@ -258,6 +274,10 @@ export class UserServer {
     if (this.#now() > proof.expiryMs) {
       return this.#close(connection, CloseCode.handshakeTimeout, 'the challenge has expired: connect again')
     }
+    if (this.#rates.isSpent(user)) {
+      const reason = `more than ${this.#limits.messagesPerMinute} messages a minute`
+      return this.#close(connection, CloseCode.rateExceeded, reason)
+    }
     if (!verifyUserProof(this.#options.networkId, this.#options.nodeKey, user, proof)) {
       return this.#close(connection, CloseCode.badSignature, 'sig is not the signature of pubkey over the challenge')
     }
@@ -268,6 +288,7 @@ export class UserServer {
     this.#admission.confirm(connection)
     connection.user = user
     connection.proof = proof
+    if (this.#held.has(user)) connection.hold()
     if (this.#table.add(user, session)) this.#options.onUsersChanged?.()
     return true
   }
@@ -286,12 +307,19 @@ export class UserServer {
       this.#close(connection, CloseCode.internalError, `the node failed to take input ${ordinal}`)
       return
     }
+    if (this.#options.isCrowded?.(connection.user) === true) this.#hold(connection.user)
     if (verdict.taken) {
       this.#counts.inputsTaken += 1
       return
     }
     this.#counts.inputsRefused += 1
     session.protocol.sendNotice({ notice: 'input_refused', input: ordinal, reason: verdict.reason })
+  }
+
+  #hold(user: PublicKey): void {
+    if (this.#held.has(user)) return
+    this.#held.add(user)
+    for (const { connection } of this.#table.sessionsOf(user)) connection.hold()
   }
 
   #addBuffered(change: number): void {
