@@ -120,7 +120,11 @@ export class Journal {
       const salt = first?.owner?.salt ?? randomBytes(SALT_BYTES)
       const journal = new Journal(file, encodeOwner(networkId, key, salt), salt, length)
       if (first === undefined) await journal.#begin()
-      else await file.truncate(length)
+      else {
+        await file.truncate(length)
+        // A process that was killed may have written what no sync has reached: it is sent again, and must last.
+        await file.sync()
+      }
       return { journal, records: records.slice(1), isNew: first === undefined }
     } catch (error) {
       await file.close()

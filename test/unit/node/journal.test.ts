@@ -65,6 +65,34 @@ describe('the journal', () => {
     }
   })
 
+  it('makes what it reads back durable: a killed process may have written what no sync has reached', async () => {
+    let [written, durable] = [Buffer.alloc(0), Buffer.alloc(0)]
+    let isSyncing = true
+    const file: JournalFile = {
+      read: async () => written,
+      append: async (bytes) => {
+        written = Buffer.concat([written, bytes])
+      },
+      sync: async () => {
+        if (isSyncing) durable = written
+      },
+      truncate: async (length) => {
+        written = written.subarray(0, length)
+      },
+      close: async () => {}
+    }
+    const { journal } = await Journal.open(file, networkId, key)
+    isSyncing = false
+    journal.add(content('said'))
+    await journal.flush()
+    isSyncing = true
+    const { records } = await Journal.open(file, networkId, key)
+    written = durable
+    const after = await Journal.open(file, networkId, key)
+    expect(records).toHaveLength(1)
+    expect(after.records).toEqual(records)
+  })
+
   it('does not take content that looks like a record for one', async () => {
     await write('one', `hpj1${'\0'.repeat(40)}hpj1`)
     const whole = await readFile(path)
