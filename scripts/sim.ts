@@ -1,4 +1,4 @@
-/** npm run sim -- --seed S --count N [--trace] [--shrink] [--profile JSON] [--quiet]: see docs/simulator.md. */
+/** npm run sim -- [--whole] --seed S --count N [--trace] [--shrink] [--profile JSON] [--quiet]: see docs/simulator.md. */
 import { parseArgs } from 'node:util'
 import { closeLedger, tipOf } from '../src/consensus/close-ledger.js'
 import { Consensus } from '../src/consensus/consensus.js'
@@ -6,6 +6,7 @@ import { MARKS, type Mark } from '../test/sim/marks.js'
 import type { Profile } from '../test/sim/profile.js'
 import { shrink } from '../test/sim/shrink.js'
 import { type Outcome, simulate } from '../test/sim/world.js'
+import { runWhole } from './sim-whole.js'
 
 const FAILURES_SHOWN = 3
 
@@ -63,12 +64,17 @@ const { values } = parseArgs({
     trace: { type: 'boolean', default: false },
     shrink: { type: 'boolean', default: false },
     profile: { type: 'string' },
-    quiet: { type: 'boolean', default: false }
+    quiet: { type: 'boolean', default: false },
+    whole: { type: 'boolean', default: false }
   }
 })
 const first = readCount(values.seed, 'seed', 1)
 const count = readCount(values.count, 'count', 100)
 const override = readProfile(values.profile)
+if (values.whole) {
+  if (values.shrink) refuse('--shrink does not work with --whole')
+  process.exit(await runWhole({ first, count, override, trace: values.trace, quiet: values.quiet }))
+}
 const startedMs = performance.now()
 const startedCpu = process.cpuUsage()
 const sum = { ledgers: 0, healed: 0, attemptMax: 0, healingMaxMs: 0, simulatedMs: 0 }

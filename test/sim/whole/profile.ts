@@ -1,0 +1,120 @@
+import { expectedQuorum } from '../profile.js'
+import type { Random } from '../random.js'
+import type { LinkFaults } from './sim-network.js'
+
+/** What one seed draws. */
+export interface WholeProfile extends LinkFaults {
+  n: number
+  threshold: number
+  quorum: number
+  observers: number
+  /** ed25519 instead of a hash that stands for it. */
+  realSignatures: boolean
+  roundtimeMs: number
+  minRoundtimeMs: number
+  /** Ledgers that a node keeps; 0 for all. */
+  history: number
+  partitionEveryMs: number
+  crashEveryMs: number
+  /** Probability of a crash at a call to the disk. */
+  crashOnIoRate: number
+  /** Of the crashes those that cut the power, and those that hit all nodes. */
+  powerShare: number
+  allShare: number
+  downMs: number
+  diskFullEveryMs: number
+  slowDisks: number
+  /** Probability that a bit of the journal flips while a node is down. */
+  flipRate: number
+  skewMs: number
+  clockStepEveryMs: number
+  /** Clocks run up to this share too fast or slow. */
+  drift: number
+  users: number
+  inputEveryMs: number
+  stepMs: number
+  /** Nodes on which executions crash or differ, and how often. */
+  flaky: number
+  flakyRate: number
+  slowNodes: number
+  /** Commands that fail or are large, out of all inputs. */
+  failShare: number
+  bigShare: number
+  faultMs: number
+  faultLedgers: number
+}
+
+/** Long enough for old ledgers to be dropped while a node is away. */
+function lengthen(profile: WholeProfile, random: Random): WholeProfile {
+  return {
+    ...profile,
+    roundtimeMs: 50,
+    minRoundtimeMs: 0,
+    history: 1,
+    inputEveryMs: 500,
+    delayMs: random.pick([2, 10]),
+    lossRate: 0,
+    partitionEveryMs: random.pick([0, 8000]),
+    crashEveryMs: 8000,
+    crashOnIoRate: 0,
+    allShare: 0,
+    downMs: 40_000,
+    slowDisks: 0,
+    slowNodes: 0,
+    stepMs: 0.5,
+    // Who goes on without the ledgers before is silent for a while, and one at a time is what the others bear.
+    flipRate: 0,
+    faultMs: 60_000,
+    faultLedgers: 350
+  }
+}
+
+export function drawWholeProfile(random: Random): WholeProfile {
+  const profile = drawAny(random)
+  return random.chance(0.03) ? lengthen(profile, random) : profile
+}
+
+function drawAny(random: Random): WholeProfile {
+  const n = random.pick([1, 2, 3, 3, 4, 4, 4, 4, 5, 6, 7])
+  const threshold = random.pick([67, 67, 67, 75, 100])
+  const quorum = expectedQuorum(n, threshold)
+  const spare = n - quorum
+  const flipRate = spare > 0 ? random.pick([0, 0, 0.3]) : 0
+  return {
+    n,
+    threshold,
+    quorum,
+    observers: random.chance(0.3) ? 1 : 0,
+    realSignatures: random.chance(0.05),
+    roundtimeMs: random.pick([50, 200, 1000]),
+    minRoundtimeMs: random.pick([0, 0, 20]),
+    history: random.pick([0, 0, 0, 1]),
+    lossRate: random.pick([0, 0.01, 0.05, 0.2]),
+    duplicateRate: random.pick([0, 0, 0.05, 0.3]),
+    delayMs: random.pick([2, 10, 50, 300]),
+    requestLossRate: random.pick([0, 0, 0.1, 0.4]),
+    partitionEveryMs: random.pick([0, 500, 2000, 5000]),
+    crashEveryMs: random.pick([0, 300, 1000, 4000]),
+    crashOnIoRate: random.pick([0, 0, 0.002, 0.01]),
+    powerShare: random.pick([0, 0.5, 1]),
+    allShare: random.pick([0, 0.1, 0.3]),
+    downMs: random.pick([10, 500, 3000]),
+    diskFullEveryMs: random.pick([0, 0, 0, 2000]),
+    slowDisks: random.chance(0.3) ? random.between(0, n) : 0,
+    flipRate,
+    // Who has lost its journal goes by the clocks, and must know how wrong they may be.
+    skewMs: random.pick(flipRate > 0 ? [0, 200, 5000] : [0, 200, 60_000, 86_400_000]),
+    clockStepEveryMs: random.pick([0, 0, 1000]),
+    drift: random.pick([0, 0, 0.1]),
+    users: random.between(1, 4),
+    inputEveryMs: random.pick([20, 100, 500]),
+    stepMs: random.pick([0.5, 5, 40]),
+    flaky: spare > 0 ? random.between(0, spare) : 0,
+    flakyRate: random.pick([0.05, 0.3]),
+    slowNodes: random.chance(0.3) ? random.between(0, Math.max(1, spare)) : 0,
+    failShare: random.pick([0, 0, 0.05]),
+    bigShare: random.pick([0, 0, 0.1]),
+    faultMs: random.between(2000, 15_000),
+    faultLedgers: random.between(5, 40)
+  }
+}

@@ -1,0 +1,352 @@
+import type { ConsensusConfig, Ledger } from '../../../src/consensus/types.js'
+import { createKeyPair, type Signer } from '../../../src/crypto/index.js'
+import { Clock } from '../clock.js'
+import { Random } from '../random.js'
+import { Trace } from '../trace.js'
+import { Audit } from './audit.js'
+import { WholeChecks, type WholeViolation } from './checks.js'
+import { Crowd } from './crowd.js'
+import { Faults, STOP_MAX_MS } from './faults.js'
+import type { WholeMark } from './marks.js'
+import { drawWholeProfile, type WholeProfile } from './profile.js'
+import { Program } from './program.js'
+import { QUICK_KEYS } from './quick-keys.js'
+import { Hub } from './sim-network.js'
+import { Machine } from './sim-process.js'
+import type { Conduct } from './sim-runner.js'
+import type { SimUser } from './sim-users.js'
+import type { Stage } from './stage.js'
+import { WholeNode } from './whole-node.js'
+
+/** The sources to run, with real signatures and with hashes that stand for them. */
+export interface Programs {
+  real: Program
+  quick: Program
+}
+
+export interface WholeOutcome {
+  seed: number
+  profile: WholeProfile
+  violation: WholeViolation | null
+  traceHash: string
+  lines: string[]
+  marks: Set<WholeMark>
+  ledgers: number
+  simulatedMs: number
+  /** From the end of the faults until all that must go on had gone on; null when the run ended before. */
+  healingMs: number | null
+  events: number
+}
+
+export interface WholeOptions {
+  keepLines?: boolean
+  override?: Partial<WholeProfile>
+}
+
+/** Ledgers to be closed after the faults. */
+const LEDGERS_AFTER = 4
+/** Within this, ms: the longest timeouts of some attempts, and copying. */
+const HEALING_MAX_MS = 120_000
+
+export function createPrograms(replacements: ConstructorParameters<typeof Program>[0] = []): Programs {
+  return {
+    real: new Program(replacements),
+    quick: new Program(replacements, new Map([['crypto/keys', QUICK_KEYS]]))
+  }
+}
+
+/** One run of whole nodes. All that happens follows from the seed. */
+export async function simulateWhole(
+  programs: Programs,
+  seed: number,
+  options: WholeOptions = {}
+): Promise<WholeOutcome> {
+  const world = new WholeWorld(programs, seed, options)
+  const onRejection = (error: unknown): void => world.uncaught(error)
+  process.on('unhandledRejection', onRejection)
+  try {
+    return await world.run()
+  } finally {
+    process.off('unhandledRejection', onRejection)
+  }
+}
+
+class WholeWorld implements Stage {
+  readonly #seed: number
+  readonly random: Random
+  readonly clock = new Clock()
+  readonly profile: WholeProfile
+  readonly #program: Program
+  readonly #trace: Trace
+  readonly marks = new Set<WholeMark>()
+  readonly checks: WholeChecks
+  readonly hub: Hub
+  readonly #consensus: ConsensusConfig
+  readonly nodes: WholeNode[]
+  /** Nodes that take part after the faults. */
+  healed: WholeNode[] | null = null
+  #events = 0
+  readonly #faults: Faults
+  readonly #crowd: Crowd
+  readonly #audit: Audit
+
+  constructor(programs: Programs, seed: number, { keepLines = false, override = {} }: WholeOptions) {
+    this.#seed = seed
+    this.random = new Random(seed)
+    const random = this.random
+    this.profile = { ...drawWholeProfile(random), ...override }
+    const { n, observers, threshold, roundtimeMs, minRoundtimeMs, history } = this.profile
+    this.#program = this.profile.realSignatures ? programs.real : programs.quick
+    this.#trace = new Trace(keepLines)
+    const pairs = Array.from({ length: n + observers }, (_, index) => createKeyPair(Buffer.alloc(32, index + 1)))
+    const unl = pairs.slice(0, n).map(({ publicKey }) => publicKey)
+    this.#consensus = {
+      unl: [...unl].sort(),
+      threshold,
+      roundtimeMs,
+      minRoundtimeMs,
+      ledgerInputBytes: random.pick([300, 10_000]),
+      userOutputBytes: 100_000,
+      ledgerOutputBytes: 100_000,
+      nplBytes: 1000,
+      execTimeoutMs: 10_000
+    }
+    this.checks = new WholeChecks(this.#consensus.unl)
+    this.hub = new Hub(this.clock, random, this.profile, {
+      onPublished: (from, topic, bytes) => {
+        const node = this.#nodeOf(from)
+        this.#trace.fold(bytes.length)
+        if (topic === 'consensus') this.checks.published(node, bytes)
+      },
+      onDelivered: (to, from, bytes) => {
+        this.#trace.fold(this.#nodeOf(to).index * 64 + this.#nodeOf(from).index)
+        this.#trace.fold(bytes.length)
+      },
+      onBlamed: (by, who, what) => {
+        this.note(`${this.#nodeOf(by).name} blames ${this.#nodeOf(who).name}: ${what}`)
+        this.checks.fail(
+          'blamed',
+          `${this.#nodeOf(by).name} blames ${this.#nodeOf(who).name}, which is honest: ${what}`
+        )
+      },
+      onRequest: (from, to, name) => {
+        this.note(`${this.#nodeOf(from).name} asks ${this.#nodeOf(to).name} for ${name}`)
+        if (name === 'ledgers') this.marks.add('ledgers fetched')
+        if (name === 'proposals') this.marks.add('proposals fetched')
+        if (name === 'outputs') this.marks.add('outputs fetched')
+        if (name === 'forward') this.marks.add('input forwarded by an observer')
+      }
+    })
+    this.nodes = pairs.map((keys, index) => this.#createNode(index, keys, history))
+    const { Signer: UserSigner } = this.#program.shared<{ Signer: typeof Signer }>('crypto/keys')
+    const users: SimUser[] = Array.from({ length: this.profile.users }, (_, index) => {
+      const signer = new UserSigner(createKeyPair(Buffer.alloc(32, 100 + index)))
+      return { name: `u${index}`, signer, home: index === 0 && observers > 0 ? n : random.between(0, n - 1), sent: 0 }
+    })
+    this.#faults = new Faults(this)
+    this.#crowd = new Crowd(this, users)
+    this.#audit = new Audit(this, this.profile.realSignatures ? CLEAN.real : CLEAN.quick)
+    if (n === 1) this.marks.add('one validator')
+  }
+
+  #createNode(index: number, keys: ReturnType<typeof createKeyPair>, history: number): WholeNode {
+    const random = this.random
+    const { drift, skewMs, slowDisks, crashOnIoRate } = this.profile
+    const machine = new Machine({
+      clock: this.clock,
+      random,
+      diskFactor: index < slowDisks ? 10 : 1,
+      rate: 1 + drift * (2 * random.fraction() - 1),
+      skewMs: skewMs * (2 * random.fraction() - 1)
+    })
+    const node: WholeNode = new WholeNode(index, keys, machine, {
+      program: this.#program,
+      hub: this.hub,
+      consensus: this.#consensus,
+      history,
+      events: {
+        onLedger: (of, ledger) => this.#onLedger(of, ledger),
+        onUp: (of) => this.note(`${of.name} is up at ledger ${of.node?.ledgers.tip().seq}`),
+        onLog: (of, level, message) => this.#onLog(of, level, message),
+        conductOf: (of) => this.#conductOf(of),
+        users: (of) => ({
+          onSent: (user, id) => this.checks.inputSent(id, user.signer.publicKey),
+          onOutput: (user, content) => this.#crowd.onOutput(of, user, content),
+          onNotice: (user, notice) => this.#crowd.onNotice(of, user, notice),
+          onListening: () => this.#crowd.connectAll(of)
+        }),
+        onFailed: (of, error) => this.#faults.onFailed(of, error),
+        onUncaught: (of, error) => this.uncaught(error, of)
+      }
+    })
+    machine.onIo = (ms) => {
+      if (this.healed !== null || !random.chance(crashOnIoRate)) return
+      this.clock.schedule(random.fraction() * ms, () => {
+        if (this.healed !== null || !node.isRunning) return
+        this.marks.add('crash with calls to the disk under way')
+        this.#faults.crash(node)
+      })
+    }
+    return node
+  }
+
+  async run(): Promise<WholeOutcome> {
+    const { faultMs, faultLedgers } = this.profile
+    for (const node of this.nodes) this.clock.schedule(this.random.between(0, 300), () => node.start())
+    this.#faults.plan()
+    this.#crowd.begin()
+    await this.#runUntil(faultMs, () => this.checks.newest >= faultLedgers)
+    let healingMs: number | null = null
+    if (this.checks.violation === null) {
+      this.#heal()
+      const goal = this.checks.newest + LEDGERS_AFTER
+      const fromMs = this.clock.nowMs
+      const isDone = (): boolean => this.#hasHealed(goal)
+      await this.#runUntil(fromMs + HEALING_MAX_MS, isDone)
+      if (this.checks.violation === null && !isDone()) this.checks.fail('no-progress', this.#describeStandstill(goal))
+      healingMs = this.clock.nowMs - fromMs
+    }
+    if (this.checks.violation === null) {
+      this.#audit.begin()
+      await this.#runUntil(this.clock.nowMs + STOP_MAX_MS, () => this.#audit.open === 0)
+      if (this.#audit.open > 0) this.checks.fail('no-progress', 'a node does not stop')
+    }
+    const { violation, newest } = this.checks
+    if (violation !== null) this.note(`violation: ${violation.kind}: ${violation.message}`)
+    for (const node of this.nodes) node.crash('kill')
+    this.#trace.fold(this.#events)
+    return {
+      seed: this.#seed,
+      profile: this.profile,
+      violation,
+      traceHash: this.#trace.hash,
+      lines: this.#trace.lines,
+      marks: this.marks,
+      ledgers: newest,
+      simulatedMs: this.clock.nowMs,
+      healingMs: violation === null ? healingMs : null,
+      events: this.#events
+    }
+  }
+
+  /** Runs what is due, one thing after another; all that follows from one happens before the next. */
+  async #runUntil(untilMs: number, isDone: () => boolean): Promise<void> {
+    while (this.checks.violation === null && this.clock.nowMs < untilMs && !isDone()) {
+      if (!this.clock.step(untilMs)) return
+      this.#events++
+      await turn()
+    }
+  }
+
+  uncaught(error: unknown, node?: WholeNode): void {
+    const words = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    this.checks.fail('fatal', `${node?.name ?? 'a node'} throws what nobody catches: ${words}`)
+  }
+
+  #nodeOf(key: string): WholeNode {
+    return this.nodes.find(({ publicKey }) => publicKey === key) as WholeNode
+  }
+
+  note(line: string): void {
+    this.#trace.fold(Math.floor(this.clock.nowMs * 1000))
+    this.#trace.note(() => `${this.clock.nowMs.toFixed(2).padStart(10)} ${line}`)
+  }
+
+  every(ms: number, run: () => void): void {
+    if (ms === 0) return
+    const again = (): void => {
+      this.clock.schedule(ms * (0.2 + 1.6 * this.random.fraction()), () => {
+        run()
+        again()
+      })
+    }
+    again()
+  }
+
+  #conductOf(node: WholeNode): Conduct {
+    const { stepMs, flaky, flakyRate, slowNodes, n } = this.profile
+    const random = this.random
+    const isFlaky = node.index < n && node.index >= n - flaky && this.healed === null
+    const isSlow = node.index < slowNodes && this.healed === null
+    const isOdd = isFlaky && random.chance(flakyRate)
+    const crashes = isOdd && random.chance(0.5)
+    return { stepMs: stepMs * (isSlow ? 20 : 1) * (0.5 + random.fraction()), crashes, differs: isOdd && !crashes }
+  }
+
+  // What nodes do
+
+  #onLedger(node: WholeNode, ledger: Ledger): void {
+    const { seq, result } = ledger.header
+    this.#trace.foldHash(ledger.hash)
+    this.note(
+      `${node.name} has ledger ${seq} ${ledger.hash.slice(0, 8)}, ${ledger.inputs.length} inputs, ${result.status} state ${result.stateRoot.slice(0, 8)}`
+    )
+    this.checks.ledgerStored(node, ledger)
+    if (result.status === 'void') this.marks.add('void result')
+    if (result.status === 'failed') this.marks.add('failed result')
+    if ((node.node?.driver.attempt ?? 0) > 0) this.marks.add('closed in a later attempt')
+    if ((node.node?.ledgers.first() ?? 1) > 1) this.marks.add('ledgers pruned')
+  }
+
+  #onLog(node: WholeNode, level: string, message: string): void {
+    this.note(`${node.name} ${level}: ${message}`)
+    if (message.includes('is not the agreed one (')) this.marks.add('result of an own execution not agreed')
+    if (message.startsWith('the state of ledger') && message.includes('in place')) this.marks.add('state copied')
+    if (message.includes('no vote is given before')) this.marks.add('validator silent')
+    if (message.includes('ledger files were damaged')) this.marks.add('ledger dropped at start')
+    if (message.includes('the state is not the agreed one: restoring')) this.marks.add('state restored at start')
+  }
+
+  // After the faults
+
+  #heal(): void {
+    const { n, quorum } = this.profile
+    const random = this.random
+    const validators = this.nodes.slice(0, n)
+    // Who has lost its journal, or goes on from a later ledger, is silent for a while: the others must be a quorum.
+    const all = random.chance(0.6) || this.#faults.lost.size > 0 || this.marks.has('went on from a later ledger')
+    const healed = all ? validators : random.shuffle(validators).slice(0, quorum)
+    this.healed = all ? this.nodes : healed
+    if (!all && quorum < n) this.marks.add('healed with a quorum alone')
+    this.note(`the faults end for ${this.healed.map(({ name }) => name).join(' ')}`)
+    this.hub.heal()
+    for (const node of this.nodes) {
+      node.machine.repairDisk()
+      if (!this.healed.includes(node)) {
+        if (node.isRunning) {
+          node.crash('kill')
+          this.checks.crashed(node, 'kill')
+        }
+      } else if (!node.isRunning) node.start()
+    }
+  }
+
+  /** All ledgers are here and executed, and the users who are connected then are answered. */
+  #hasHealed(goal: number): boolean {
+    for (const { isUp, node } of this.healed ?? []) {
+      if (!isUp || node === null || node.ledgers.tip().seq < goal || node.executor.backlog > 1) return false
+      if (node.executor.diverged !== null) return false
+    }
+    if (!this.#crowd.isProbing) this.#crowd.probe()
+    return this.#crowd.unanswered === 0
+  }
+
+  #describeStandstill(goal: number): string {
+    const rows = (this.healed ?? []).map(({ name, isUp, isRunning, node }) => {
+      if (!isUp || node === null) return `${name} ${isRunning ? 'starts' : 'is down'}`
+      const { seq } = node.ledgers.tip()
+      return `${name} at ${seq}, attempt ${node.driver.attempt}, backlog ${node.executor.backlog}, ${node.executor.diverged ?? 'not diverged'}`
+    })
+    return `not all reached ledger ${goal} with ${this.#crowd.unanswered} users left unanswered: ${rows.join('; ')}`
+  }
+
+  /** Looks at all that is left on the disks of the nodes, as they see it; then they stop. */
+}
+
+/** The sources as they are: what judges a mutant must not have its fault. */
+const CLEAN = createPrograms()
+
+/** Returns when all that follows at once from what has happened has happened. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}

@@ -1,0 +1,63 @@
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { describe, expect, test } from 'vitest'
+import type { WholeMark } from './marks.js'
+import { createPrograms, simulateWhole } from './whole-world.js'
+
+const PIECES = 4
+const PIECE_SEEDS = 8
+/** Reached by the seeds below; the rarer ones by longer runs. */
+const MARKS: WholeMark[] = [
+  'ledgers fetched',
+  'proposals fetched',
+  'killed',
+  'power cut',
+  'crash with calls to the disk under way',
+  'stopped in order',
+  'disk full',
+  'failed result',
+  'state restored at start',
+  'input forwarded by an observer',
+  'output delivered',
+  'healed with a quorum alone'
+]
+
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
+const programs = createPrograms()
+const marks = new Set<WholeMark>()
+
+describe('whole nodes on simulated machines', () => {
+  test.each(Array.from({ length: PIECES }, (_, piece) => 1 + piece * PIECE_SEEDS))(
+    `${PIECE_SEEDS} seeds from %i keep every invariant and heal`,
+    { timeout: 120_000 },
+    async (first) => {
+      for (let seed = first; seed < first + PIECE_SEEDS; seed++) {
+        const { violation, ledgers, healingMs, marks: reached } = await simulateWhole(programs, seed)
+        expect(violation, `seed ${seed}; replay: npm run sim -- --whole --seed ${seed} --count 1 --trace`).toBeNull()
+        expect(ledgers).toBeGreaterThan(4)
+        expect(healingMs).not.toBeNull()
+        for (const mark of reached) marks.add(mark)
+      }
+    }
+  )
+
+  test('what is worth reaching is reached', () => {
+    expect(MARKS.filter((mark) => !marks.has(mark))).toEqual([])
+  })
+
+  test('one seed gives one trace, in another process too; another seed another', { timeout: 120_000 }, async () => {
+    const seeds = [3, 4]
+    const run = async (): Promise<string[]> => {
+      const hashes: string[] = []
+      for (const seed of seeds) hashes.push((await simulateWhole(programs, seed)).traceHash)
+      return hashes
+    }
+    const hashes = await run()
+    expect(await run()).toEqual(hashes)
+    expect(new Set(hashes).size).toBe(seeds.length)
+    const args = ['--import', 'tsx', 'scripts/sim.ts', '--whole', '--seed', '3', '--count', '1', '--trace']
+    const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: ROOT, maxBuffer: 64 * 1024 * 1024 })
+    expect(stdout).toContain(`trace ${hashes[0]}`)
+  })
+})
