@@ -1,6 +1,6 @@
 import type { Hash, ProposalUser, PublicKey, UserProof } from '../../../src/consensus/types.js'
 import type { Signer } from '../../../src/crypto/index.js'
-import type { UserNotice, UserServerOptions } from '../../../src/users/index.js'
+import type { UserNotice, UserServer, UserServerOptions, UserServerStatus } from '../../../src/users/index.js'
 import { challengeOf, inputIdOf } from '../../../src/users/proof.js'
 import type { SimProcess } from './sim-process.js'
 
@@ -26,13 +26,16 @@ interface Session {
 }
 
 /** What stands for the server of users in one process: connections without sockets, with real challenges and proofs. */
-export class SimUserServer {
+export class SimUserServer implements Pick<UserServer, keyof UserServer> {
   readonly #options: UserServerOptions
   readonly #process: SimProcess
   readonly #events: UserEvents
   readonly #sessions = new Map<PublicKey, Session>()
+  /** Users of whom nothing is read for now. */
+  readonly #held = new Set<PublicKey>()
   #list: ProposalUser[] | null = []
   #isOpen = false
+  version = 0
 
   constructor(options: UserServerOptions, process: SimProcess, events: UserEvents) {
     this.#options = options
@@ -50,8 +53,16 @@ export class SimUserServer {
     this.#sessions.clear()
   }
 
-  status(): object {
-    return { address: null, connections: this.#sessions.size }
+  status(): UserServerStatus {
+    return { address: null, connections: this.#sessions.size } as UserServerStatus
+  }
+
+  address(): null {
+    return null
+  }
+
+  readOn(isRelieved: (user: PublicKey) => boolean): void {
+    for (const user of this.#held) if (isRelieved(user)) this.#held.delete(user)
   }
 
   /** One entry for each user, ascending by key; the same array until a change. */
@@ -81,27 +92,34 @@ export class SimUserServer {
     return this.#isOpen && this.#process.isAlive && this.#sessions.has(signer.publicKey)
   }
 
-  /** @returns false when the user is not connected or the input was refused */
+  /** @returns false when the user is not connected, is not read for now, or the input was refused */
   send(user: SimUser, content: Buffer): boolean {
     const session = this.#sessions.get(user.signer.publicKey)
-    if (!this.isConnected(user) || session === undefined) return false
+    if (!this.isConnected(user) || session === undefined || this.#held.has(user.signer.publicKey)) return false
     const { proof, challenge, ordinal } = session
     const key = user.signer.publicKey
     this.#events.onSent(user, inputIdOf(key, challenge, ordinal, content), content)
     session.ordinal += 1
-    return this.#options.onInput({ user: key, proof, sessionId: challenge, ordinal }, content).taken
+    const { taken } = this.#options.onInput({ user: key, proof, sessionId: challenge, ordinal }, content)
+    if (this.#options.isCrowded?.(key) === true) this.#held.add(key)
+    return taken
   }
 
-  deliver(user: PublicKey, content: Uint8Array): void {
-    if (this.#sessions.has(user)) this.#events.onOutput(user, content)
+  deliver(user: PublicKey, content: Uint8Array): number {
+    if (!this.#sessions.has(user)) return 0
+    this.#events.onOutput(user, content)
+    return 1
   }
 
-  notify(user: PublicKey, notice: UserNotice): void {
-    if (this.#sessions.has(user)) this.#events.onNotice(user, notice)
+  notify(user: PublicKey, notice: UserNotice): number {
+    if (!this.#sessions.has(user)) return 0
+    this.#events.onNotice(user, notice)
+    return 1
   }
 
   #changed(): void {
     this.#list = null
+    this.version += 1
     this.#options.onUsersChanged?.()
   }
 }

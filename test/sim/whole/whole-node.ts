@@ -173,8 +173,8 @@ export class WholeNode {
         setUsers(this)
       }
     }
-    const users = ['users/pending-inputs', 'users/proof', 'users/limits'].map((name) => load<object>(name))
-    modules.set('users/index', asModule(Object.assign({ UserServer }, ...users)))
+    modules.set('users/user-server', asModule({ UserServer }))
+    modules.set('users/listener', asModule({}))
     const acquireNodeLock = async (): Promise<object> => ({ release: async () => {} })
     const createAdminServer = async (): Promise<object> => ({ stop: async () => {} })
     modules.set('admin/index', asModule({ acquireNodeLock, createAdminServer }))
