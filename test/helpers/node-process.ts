@@ -29,6 +29,10 @@ const LEVEL_WARN = 40
 /** One node as a child process; may be started again after its end. */
 export class NodeProcess {
   readonly logPath: string
+  /** Flags of Node.js for the next start. */
+  nodeFlags: string[] = []
+  /** What the next start runs. */
+  main = MAIN
   #child: ChildProcess | null = null
   #exited: Promise<string> = Promise.resolve('never started')
 
@@ -64,7 +68,14 @@ export class NodeProcess {
     await mkdir(join(this.dir, 'log'), { recursive: true })
     const log = openSync(this.logPath, 'a')
     const level = process.env.HP_P2P_LOGLEVEL
-    const node = [process.execPath, MAIN, 'run', this.dir, ...(level === undefined ? [] : ['--loglevel', level])]
+    const node = [
+      process.execPath,
+      ...this.nodeFlags,
+      this.main,
+      'run',
+      this.dir,
+      ...(level === undefined ? [] : ['--loglevel', level])
+    ]
     const [program, ...args] = [...this.launcher, ...node] as [string, ...string[]]
     const child = spawn(program, args, {
       stdio: ['ignore', log, log, 'ipc'],
