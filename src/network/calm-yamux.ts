@@ -1,5 +1,5 @@
 import type { StreamMuxer, StreamMuxerFactory } from '@libp2p/interface'
-import { yamux } from '@libp2p/yamux'
+import { type YamuxMuxerInit, yamux } from '@libp2p/yamux'
 
 /** What is used of a stream of @libp2p/yamux 8. */
 interface YamuxStream {
@@ -20,8 +20,8 @@ const ESTABLISHED = 3
  * yamux, save that a window update is sent when half of the window is used, as Go's does. @libp2p/yamux answers every
  * data frame with one, which doubles the packets of a protocol of small messages.
  */
-export function calmYamux(): () => StreamMuxerFactory {
-  const create = yamux()
+export function calmYamux(init?: YamuxMuxerInit): () => StreamMuxerFactory {
+  const create = yamux(init)
   return () => {
     const factory = create()
     const createMuxer = factory.createStreamMuxer.bind(factory)

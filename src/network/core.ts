@@ -18,6 +18,7 @@ import { NetworkError } from './errors.js'
 import type { Exchanges } from './exchanges.js'
 import { chooseForwards } from './forwarding.js'
 import type { Gossip } from './gossip.js'
+import type { HalfOpenSockets } from './half-open.js'
 import { GOODBYE_PROTOCOL, HELLO_PROTOCOL, type HelloVerdict } from './hello.js'
 import { Inviter, JOIN_PROTOCOL } from './invitation.js'
 import { checkPort, createNode, type HotPocketLibp2p, hardenListeners } from './libp2p.js'
@@ -98,7 +99,7 @@ export class Core {
   node: HotPocketLibp2p | null = null
   readonly #startedMs = performance.now()
   #askedMs = 0
-  #endWaiting: () => void = () => {}
+  #halfOpen: HalfOpenSockets | null = null
   #stopClock: () => void = () => {}
   #timers: NodeJS.Timeout[] = []
   #background = new Set<Promise<unknown>>()
@@ -160,7 +161,7 @@ export class Core {
       await this.exchanges.start()
       await this.reachability.start()
       await this.node.start()
-      this.#endWaiting = hardenListeners(this.node, this.limits)
+      this.#halfOpen = hardenListeners(this.node, this.limits)
       this.gossip.start()
     } catch (error) {
       await this.stop()
@@ -270,7 +271,7 @@ export class Core {
     await Promise.all([this.upkeep.stop(), this.portMapper.stop()])
     await this.requests.stop()
     await this.peers.stop()
-    this.#endWaiting()
+    this.#halfOpen?.end()
     this.#stopClock()
     await this.node?.stop()
     await Promise.allSettled(this.#background)
@@ -289,7 +290,10 @@ export class Core {
     this.#background.add(tracked)
   }
 
-  readonly #onOpen = (event: CustomEvent<Connection>): void => this.peers.onOpen(event.detail)
+  readonly #onOpen = (event: CustomEvent<Connection>): void => {
+    this.#halfOpen?.release(event.detail.remoteAddr.toString())
+    this.peers.onOpen(event.detail)
+  }
   readonly #onClose = (event: CustomEvent<Connection>): void => this.peers.onClose(event.detail)
 
   readonly #onDiscovery = (event: CustomEvent<DiscoveredPeer>): void => {

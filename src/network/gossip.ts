@@ -39,6 +39,7 @@ export interface GossipHost {
   limits: NetworkLimits
   log: Logger
   admit(connection: Connection): Promise<PublicKey | null>
+  isValidator(peer: PublicKey): boolean
   report(peer: PublicKey, rule: ScoreRule, detail: string): void
   count(peer: PublicKey, direction: 'in' | 'out', bytes: number): void
   onSubscription(peer: PublicKey): void
@@ -75,6 +76,8 @@ interface GossipInternals {
 interface Budget {
   messages: TokenBucket
   bytes: TokenBucket
+  /** Further bound on the messages of a peer outside of the UNL. */
+  outsider: TokenBucket
 }
 
 interface GossipPeer {
@@ -353,7 +356,8 @@ export class Gossip {
     const { limits } = this.#host
     const budget = this.#budgets.get(publicKey) ?? {
       messages: new TokenBucket(limits.gossipMessagesPerSecond, limits.gossipMessagesBurst),
-      bytes: new TokenBucket(limits.gossipBytesPerSecond, limits.gossipBytesBurst)
+      bytes: new TokenBucket(limits.gossipBytesPerSecond, limits.gossipBytesBurst),
+      outsider: new TokenBucket(limits.outsiderMessagesPerSecond, limits.outsiderMessagesBurst)
     }
     this.#budgets.delete(publicKey)
     this.#budgets.set(publicKey, budget)
@@ -425,6 +429,9 @@ export class Gossip {
       this.#reportFlood(peer, 'too many gossip messages')
       return false
     }
+    // Dropped without a penalty: it may be of a UNL that this node does not know yet.
+    const isOutsider = messages.length > 0 && !this.#host.isValidator(peer.publicKey)
+    if (isOutsider && !peer.budget.outsider.take(messages.length)) return false
     for (const message of messages) {
       const known = TOPICS.some((topic) => this.#topics[topic] === message.topic)
       const signed = message.from !== undefined || message.signature !== undefined || message.seqno !== undefined

@@ -15,6 +15,7 @@ import { listenAddress } from './addresses.js'
 import { calmYamux } from './calm-yamux.js'
 import { NetworkError } from './errors.js'
 import { createLocalDiscovery, createWebRtc } from './extras.js'
+import { HalfOpenSockets } from './half-open.js'
 import { createHolePunching } from './hole-punching.js'
 import type { NetworkLimits } from './limits.js'
 import { createRelayServer, type RelayGate, type Relays } from './relays.js'
@@ -76,11 +77,12 @@ export async function createNode(options: NetworkOptions, parts: NodeParts): Pro
     ],
     peerDiscovery: options.mdns === true ? [createLocalDiscovery(options.networkId)] : [],
     connectionEncrypters: [noise()],
-    streamMuxers: [calmYamux()],
+    streamMuxers: [calmYamux({ maxInboundStreams: MAX_STREAMS_OF_PEER })],
     connectionGater: gater,
     connectionManager: {
       maxConnections: limits.maxConnections,
-      maxIncomingPendingConnections: limits.maxPendingConnections,
+      // half-open.ts keeps to the limit; this bounds connections through relays, which have no socket.
+      maxIncomingPendingConnections: limits.maxPendingConnections * RELAYED_PENDING,
       inboundConnectionThreshold: limits.inboundConnectionsPerSecond,
       inboundUpgradeTimeout: limits.upgradeTimeoutMs,
       maxParallelDials: limits.maxParallelDials,
@@ -103,46 +105,54 @@ export async function createNode(options: NetworkOptions, parts: NodeParts): Pro
   })
 }
 
-interface WsListener {
+/** Handshakes under way, those through relays included, for each that may be from a socket of this node. */
+const RELAYED_PENDING = 4
+/** Streams that one peer may have open; requests are bounded to less, and each can hold a window of unread bytes. */
+const MAX_STREAMS_OF_PEER = 400
+
+interface PortListener {
   server?: NetServer
   http?: NetServer
   wsServer?: WebSocketServer
 }
 
 /**
- * Bounds what @libp2p/websockets leaves open: the size of a WebSocket message, and the time of a socket that never
- * asks for an upgrade, which would also keep the listener from closing. Returns a function that ends such sockets.
+ * Bounds what the listeners leave open: sockets that do not become connections, the size of a WebSocket message, and
+ * the time of a socket that never asks for an upgrade, which would also keep the listener from closing.
  */
-export function hardenListeners(node: HotPocketLibp2p, limits: NetworkLimits): () => void {
+export function hardenListeners(node: HotPocketLibp2p, limits: NetworkLimits): HalfOpenSockets {
+  const halfOpen = new HalfOpenSockets(limits.maxPendingConnections)
+  const { transportManager } = (
+    node as unknown as { components: { transportManager: { getListeners(): PortListener[] } } }
+  ).components
+  for (const listener of transportManager.getListeners()) {
+    if (listener.server === undefined) continue
+    listener.server.on('connection', (socket: Socket) => {
+      socket.on('error', () => socket.destroy())
+      halfOpen.add(socket)
+    })
+    if (listener.wsServer !== undefined) hardenWebSockets(listener, limits)
+  }
+  return halfOpen
+}
+
+function hardenWebSockets({ server, http, wsServer }: PortListener, limits: NetworkLimits): void {
+  if (server === undefined || wsServer === undefined) return
   const waiting = new Map<Socket, NodeJS.Timeout>()
   const release = (socket: Socket): void => {
     clearTimeout(waiting.get(socket))
     waiting.delete(socket)
   }
-  const { transportManager } = (
-    node as unknown as { components: { transportManager: { getListeners(): WsListener[] } } }
-  ).components
-  for (const listener of transportManager.getListeners()) {
-    if (listener.wsServer === undefined || listener.server === undefined) continue
-    listener.wsServer.options.maxPayload = MAX_WEBSOCKET_MESSAGE_BYTES
-    listener.server.maxConnections = limits.maxConnections + limits.maxPendingConnections
-    listener.server.on('connection', (socket: Socket) => {
-      waiting.set(
-        socket,
-        setTimeout(() => socket.destroy(), limits.upgradeTimeoutMs)
-      )
-      socket.on('error', () => socket.destroy())
-      socket.once('close', () => release(socket))
-    })
-    listener.http?.on('upgrade', (request: { socket: Socket }) => release(request.socket))
-  }
-  return () => {
-    for (const [socket, timer] of waiting) {
-      clearTimeout(timer)
-      socket.destroy()
-    }
-    waiting.clear()
-  }
+  wsServer.options.maxPayload = MAX_WEBSOCKET_MESSAGE_BYTES
+  server.maxConnections = limits.maxConnections + limits.maxPendingConnections
+  server.on('connection', (socket: Socket) => {
+    waiting.set(
+      socket,
+      setTimeout(() => socket.destroy(), limits.upgradeTimeoutMs)
+    )
+    socket.once('close', () => release(socket))
+  })
+  http?.on('upgrade', (request: { socket: Socket }) => release(request.socket))
 }
 
 /** Throws NetworkError 'port-in-use' or 'listen-failed', naming host and port. */

@@ -5,6 +5,9 @@ export interface NetworkLimits {
   /** Gossip messages of one peer: sustained rate and burst. */
   gossipMessagesPerSecond: number
   gossipMessagesBurst: number
+  /** Of a peer outside of the UNL, which has next to nothing to say: what is more is dropped unread. */
+  outsiderMessagesPerSecond: number
+  outsiderMessagesBurst: number
   /** Gossip bytes of one peer, duplicates and control messages included. */
   gossipBytesPerSecond: number
   gossipBytesBurst: number
@@ -92,6 +95,8 @@ export const DEFAULT_LIMITS: Readonly<NetworkLimits> = {
   maxGossipBytes: MIB,
   gossipMessagesPerSecond: 5000,
   gossipMessagesBurst: 20000,
+  outsiderMessagesPerSecond: 200,
+  outsiderMessagesBurst: 2000,
   gossipBytesPerSecond: 64 * MIB,
   gossipBytesBurst: 256 * MIB,
   maxPendingGossipPerPeer: 4096,

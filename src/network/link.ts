@@ -31,6 +31,8 @@ export interface Link {
   openedMs: number
   verifiedMs: number | null
   helloStarted: boolean
+  /** Opened by the other side before hello was complete. */
+  earlyStreams: number
   clockOffsetMs: number
   admitted: Promise<PublicKey | null>
   settle: (key: PublicKey | null) => void
@@ -52,6 +54,7 @@ export function createLink(connection: Connection, publicKey: PublicKey): Link {
     openedMs: awakeNow(),
     verifiedMs: null,
     helloStarted: false,
+    earlyStreams: 0,
     clockOffsetMs: 0,
     admitted,
     settle,

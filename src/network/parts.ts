@@ -50,6 +50,7 @@ export function createGossip(core: Core): Gossip {
     limits: core.limits,
     log: core.options.log,
     admit: (connection) => core.peers.admit(connection),
+    isValidator: (peer) => core.validators().includes(peer),
     report: (peer, rule, detail) => core.peers.report(peer, rule, detail),
     count: (peer, direction, bytes) => core.peers.count(peer, direction, bytes),
     onSubscription: (peer) => core.upkeep.checkReady(peer),

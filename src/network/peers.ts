@@ -47,6 +47,8 @@ const RETIRE_CHECK_MS = 200
 /** Checks in a row that find nothing under way on the old connection. */
 const QUIET_CHECKS = 3
 const MAX_TOLD_REASONS = 1000
+/** Streams of one connection that may come before its hello is complete: each can hold a window of unread bytes. */
+const MAX_EARLY_STREAMS = 8
 
 /** How the last error of a refused peer begins. */
 const REFUSED = 'refused'
@@ -135,9 +137,13 @@ export class Peers {
     return count
   }
 
-  /** The peer's key once hello is complete on this connection; null when it is refused or closed before. */
+  /**
+   * The peer's key once hello is complete on this connection; null when it is refused or closed before, and when more
+   * streams wait for hello than an honest peer opens.
+   */
   async admit(connection: Connection): Promise<PublicKey | null> {
     const link = this.#links.get(connection.id)
+    if (link !== undefined && link.verifiedMs === null && ++link.earlyStreams > MAX_EARLY_STREAMS) return null
     const peer = (await link?.admitted) ?? null
     return link === undefined || this.#leaving.has(link) ? null : peer
   }

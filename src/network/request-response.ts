@@ -293,6 +293,8 @@ export class RequestResponse {
     const ended = new AbortController()
     stream.addEventListener('close', () => ended.abort(new RequestError('closed', 'the peer closed')), { once: true })
     const reader = new FrameReader(stream)
+    // What a stranger sends, or a peer that has too much under way already, stays with it.
+    stream.pause()
     const peer = await this.#host.admit(connection)
     if (peer === null) throw new RequestError('refused', 'the peer has not passed hello')
     const active = this.#active.get(peer) ?? 0
@@ -301,7 +303,7 @@ export class RequestResponse {
     this.#stopping.signal.addEventListener('abort', onStop, { once: true })
     if (this.#stopping.signal.aborted) onStop()
     try {
-      if (!takeToken(registration, peer)) {
+      if (!takeToken(registration, peer, limits.maxKnownPeers)) {
         this.#host.report(peer, 'request-flood', registration.protocol)
         throw new RequestError('rate-limited', 'too many requests; wait and ask again')
       }
@@ -472,11 +474,11 @@ async function isClosing(connection: Connection): Promise<boolean> {
   return connection.status !== 'open'
 }
 
-function takeToken({ buckets, options }: Registration, peer: PublicKey): boolean {
-  let bucket = buckets.get(peer)
-  if (bucket === undefined) {
-    bucket = new TokenBucket(options.rateLimit.perSecond, options.rateLimit.burst)
-    buckets.set(peer, bucket)
-  }
+/** @param maxPeers whose rates are remembered, those that asked last */
+function takeToken({ buckets, options }: Registration, peer: PublicKey, maxPeers: number): boolean {
+  const bucket = buckets.get(peer) ?? new TokenBucket(options.rateLimit.perSecond, options.rateLimit.burst)
+  buckets.delete(peer)
+  buckets.set(peer, bucket)
+  if (buckets.size > maxPeers) buckets.delete(buckets.keys().next().value as PublicKey)
   return bucket.take()
 }

@@ -135,6 +135,23 @@ describe('gossip from a hostile peer', { timeout: 60_000 }, () => {
   })
 })
 
+describe('gossip of a peer outside of the UNL', { timeout: 60_000 }, () => {
+  it('is dropped beyond its small share, without a penalty', async () => {
+    const honest = await startHonest({ outsiderMessagesPerSecond: 0.001, outsiderMessagesBurst: 5 })
+    const outsider = await startAttacker(honest.target, true)
+    const stream = await outsider.openGossip()
+    for (let index = 0; index < 50; index++) {
+      trySend(stream, gossipFrame('consensus', gossipData('consensus', `outside ${index}`)))
+    }
+    await until('its share', () => honest.got.length === 5)
+    for (let index = 0; index < 20; index++)
+      await honest.friend.network.publish('consensus', Buffer.from(`in ${index}`))
+    await until('all of the member', () => honest.got.includes('in 19'))
+    expect(honest.got.filter((text) => text.startsWith('outside'))).toHaveLength(5)
+    expect(honest.target.network.peer(outsider.publicKey)).toMatchObject({ connected: true, score: 0 })
+  })
+})
+
 describe('an honest peer', { timeout: 60_000 }, () => {
   it('whose connection is cut in the middle of its gossip is not scored down', async () => {
     const honest = await startHonest()
