@@ -1,13 +1,13 @@
 /** npm run fuzz -- --target X|all --seed S --count N [--seconds T] [--save]: see docs/fuzzing.md. */
 import { readFileSync } from 'node:fs'
 import { relative } from 'node:path'
-import { parseArgs } from 'node:util'
 import { saveFinding, writeCorpus } from '../test/fuzz/engine/corpus.js'
 import { execute } from '../test/fuzz/engine/execute.js'
 import { type ReportedFinding, runTarget } from '../test/fuzz/engine/supervise.js'
 import type { TargetEntry } from '../test/fuzz/engine/target.js'
 import { addTotals, formatTotals } from '../test/fuzz/engine/totals.js'
 import { TARGETS } from '../test/fuzz/targets/index.js'
+import { parseOptions } from './options.js'
 
 const USAGE = `npm run fuzz -- [options]
   --target <name>   a target, several with commas between, or all (default)
@@ -55,7 +55,7 @@ function show(entry: TargetEntry, { input, kind, message, stack }: ReportedFindi
   console.log(`  replay: npm run fuzz -- --target ${entry.name} --replay ${path}`)
 }
 
-const { values } = parseArgs({
+const { values } = parseOptions(USAGE, {
   allowNegative: true,
   options: {
     target: { type: 'string', default: 'all' },
@@ -66,13 +66,11 @@ const { values } = parseArgs({
     coverage: { type: 'boolean', default: true },
     replay: { type: 'string' },
     list: { type: 'boolean', default: false },
-    totals: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false }
+    totals: { type: 'boolean', default: false }
   }
 })
 
-if (values.help) console.log(USAGE)
-else if (values.list) for (const { name, about } of TARGETS) console.log(`${name.padEnd(22)} ${about}`)
+if (values.list) for (const { name, about } of TARGETS) console.log(`${name.padEnd(22)} ${about}`)
 else if (values.totals) console.log(formatTotals(TARGETS))
 else {
   const entries = findTargets(values.target)

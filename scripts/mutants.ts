@@ -1,11 +1,11 @@
 /** npm run mutants [-- --only TEXT,TEXT]: which run or test finds each deliberate fault. See docs/simulator.md. */
-import { parseArgs } from 'node:util'
 import Table from 'cli-table3'
 import { closeLedger, tipOf } from '../src/consensus/close-ledger.js'
 import { Consensus } from '../src/consensus/consensus.js'
 import { hunt, loadMutant, MUTANTS, type Mutant } from '../test/sim/mutants.js'
 import { runUnitMutant, UNIT_MUTANTS, type UnitMutant } from '../test/sim/unit-mutants.js'
 import { simulate } from '../test/sim/world.js'
+import { parseOptions } from './options.js'
 
 interface Verdict {
   killed: boolean
@@ -38,7 +38,9 @@ async function judgeUnit(mutant: UnitMutant): Promise<Verdict> {
   return failed === null ? { killed: false, by: `not by ${test}` } : { killed: true, by: `${test}: ${failed}` }
 }
 
-const { values } = parseArgs({ options: { only: { type: 'string', default: '' } } })
+const { values } = parseOptions('usage: npm run mutants -- [--only TEXT,TEXT]', {
+  options: { only: { type: 'string', default: '' } }
+})
 const all: { name: string; judge: () => Promise<Verdict> }[] = [
   ...MUTANTS.map((mutant) => ({ name: mutant.name, judge: () => judge(mutant) })),
   ...UNIT_MUTANTS.map((mutant) => ({ name: mutant.name, judge: () => judgeUnit(mutant) }))

@@ -2,7 +2,8 @@
  * `npm run bench absence [-- --ledgers 1000]`: one of four nodes is killed, the others close ledgers with inputs of a
  * user, each of which changes the state, it is started again. Measured: until it stands on the last ledger, and until a ledger takes its proposal.
  */
-import { parseArgs } from 'node:util'
+
+import { parseOptions } from '../options.js'
 import { receive } from './measures.js'
 import { connectUsers, startNetwork } from './network.js'
 
@@ -10,13 +11,14 @@ const NODES = 4
 const POLL_MS = 10
 const TIMEOUT_MS = 120_000
 
-const { values } = parseArgs({
+const USAGE = 'usage: npm run bench absence [-- --ledgers 1000]'
+const { values } = parseOptions(USAGE, {
   args: process.argv.slice(3),
   options: { ledgers: { type: 'string', default: '1000' } }
 })
 const missed = Number(values.ledgers)
 if (!Number.isInteger(missed) || missed < 1) {
-  console.error('usage: npm run bench absence [-- --ledgers 1000]')
+  console.error(USAGE)
   process.exit(2)
 }
 

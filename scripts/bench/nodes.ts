@@ -5,8 +5,8 @@
 import { execFileSync } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { cpus, totalmem } from 'node:os'
-import { parseArgs } from 'node:util'
 import Table from 'cli-table3'
+import { parseOptions } from '../options.js'
 import {
   type Idle,
   type Latency,
@@ -30,7 +30,8 @@ interface Row {
   idle: Idle
 }
 
-const { values } = parseArgs({
+const USAGE = 'usage: npm run bench -- [--nodes 1,4,7] [--seconds 10] [--crowd 4] [--json FILE]'
+const { values } = parseOptions(USAGE, {
   options: {
     nodes: { type: 'string', default: '1,4,7' },
     seconds: { type: 'string', default: '10' },
@@ -41,7 +42,7 @@ const { values } = parseArgs({
 const seconds = Number(values.seconds)
 const counts = values.nodes.split(',').map(Number)
 if (!(seconds > 0) || counts.some((count) => !Number.isInteger(count) || count < 1)) {
-  console.error('usage: npm run bench -- [--nodes 1,4,7] [--seconds 10] [--crowd 4] [--json FILE]')
+  console.error(USAGE)
   process.exit(2)
 }
 

@@ -6,15 +6,17 @@
 import fs from 'node:fs'
 import { cpus, loadavg, tmpdir } from 'node:os'
 import path from 'node:path'
-import { parseArgs } from 'node:util'
 import Table from 'cli-table3'
 import { pino } from 'pino'
 import { blake3 } from '../../dist/crypto/index.js'
 import { StateStore } from '../../dist/state/index.js'
+import { parseOptions } from '../options.js'
 import { measureCopy, measureUpdate } from './state-copy.js'
 import { type Figure, fillFiles } from './state-files.js'
 
-const { values } = parseArgs({
+const USAGE =
+  'usage: npm run bench state -- [--mb 1024] [--files 10000] [--memory-mb 2048, 0 to leave it out] [--times 3] [--dir DIR] [--json FILE]'
+const { values } = parseOptions(USAGE, {
   allowPositionals: true,
   options: {
     mb: { type: 'string', default: '1024' },
@@ -30,9 +32,7 @@ const fileCount = Number(values.files)
 const memoryMegabytes = Number(values['memory-mb'])
 const times = Number(values.times)
 if (![megabytes, fileCount, times].every((value) => value >= 1) || !(memoryMegabytes >= 0)) {
-  console.error(
-    'usage: npm run bench state -- [--mb 1024] [--files 10000] [--memory-mb 2048, 0 to leave it out] [--times 3] [--dir DIR] [--json FILE]'
-  )
+  console.error(USAGE)
   process.exit(2)
 }
 const log = pino({ level: 'silent' })

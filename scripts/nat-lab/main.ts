@@ -5,8 +5,8 @@
 import { mkdtemp, realpath, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import Table from 'cli-table3'
+import { parseOptions } from '../options.js'
 import { formatFigures, measureDirectness, measureLedgers, spreadOf } from './figures.js'
 import { Internet } from './internet.js'
 import { LabNetwork, type NodePlan } from './network.js'
@@ -74,15 +74,13 @@ function showDoors(network: LabNetwork): string {
 }
 
 async function run(interrupted: Promise<void>): Promise<void> {
-  const { values } = parseArgs({
+  const { values } = parseOptions(USAGE, {
     options: {
       delay: { type: 'string' },
       ledgers: { type: 'string' },
-      keep: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false }
+      keep: { type: 'boolean', default: false }
     }
   })
-  if (values.help) return console.log(USAGE)
   const delayMs = readNumber(values.delay, 'delay', 0)
   const ledgerCount = readNumber(values.ledgers, 'ledgers', LEDGERS)
   const obstacle = findObstacle()
