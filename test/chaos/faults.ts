@@ -76,8 +76,9 @@ export class Faults {
   }
 
   async #begin(index: number, node: NodeProcess, kind: string | null): Promise<void> {
+    const startMs = performance.now()
     await node.start()
-    this.watch.expectBack(index, kind !== null && this.isMeasured() ? kind : null)
+    this.watch.expectBack(index, kind !== null && this.isMeasured() ? kind : null, startMs)
   }
 
   async #kill({ node: index, holdMs }: FaultPlan, node: NodeProcess): Promise<void> {
@@ -241,11 +242,12 @@ export class Faults {
       }
     ]
     for (let tries = 0; tries < 3; tries++) {
+      const startMs = performance.now()
       await node.start()
-      const endMs = performance.now() + START_MS
+      const endMs = startMs + START_MS
       while (node.isRunning && performance.now() < endMs && (await node.status()) === null) await delay(50)
       if (node.isRunning) {
-        this.watch.expectBack(index, this.isMeasured() ? kind : null)
+        this.watch.expectBack(index, this.isMeasured() ? kind : null, startMs)
         return
       }
       const how = await node.exited

@@ -28,7 +28,9 @@ export class ChaosNetwork {
     readonly manifest: Manifest,
     readonly dir: string,
     readonly nodes: NodeProcess[],
-    readonly links: LinkProxy
+    readonly links: LinkProxy,
+    /** By which nodes are dialled. */
+    private readonly proxyPorts: number[]
   ) {}
 
   static async create(manifest: Manifest): Promise<ChaosNetwork> {
@@ -44,7 +46,13 @@ export class ChaosNetwork {
       ports.map(({ peerport }) => peerport),
       (node) => (nodes[node]?.isRunning ? nodes[node].pid : null)
     )
-    const network = new ChaosNetwork(manifest, dir, nodes, links)
+    const network = new ChaosNetwork(
+      manifest,
+      dir,
+      nodes,
+      links,
+      ports.map(({ proxy }) => proxy)
+    )
     try {
       await network.#createNodes(ports)
     } catch (error) {
@@ -134,6 +142,20 @@ export class ChaosNetwork {
 
   setClock(index: number, { offsetMs, rate }: { offsetMs: number; rate: number }): void {
     writeFileSync(this.#clockFile(index), `${offsetMs} ${rate}`)
+  }
+
+  /** An address by which a node would go around the links that we cut; null when there is none. */
+  async findBypass(): Promise<string | null> {
+    for (const [index, node] of this.nodes.entries()) {
+      for (const { addresses } of await node.peers()) {
+        const other = addresses.find((address) => {
+          const ports = [...address.matchAll(/\/tcp\/(\d+)/g)].map(([, port]) => Number(port))
+          return ports.some((port) => !this.proxyPorts.includes(port))
+        })
+        if (other !== undefined) return `node ${index} knows ${other}`
+      }
+    }
+    return null
   }
 
   /** What to run for a node of another version of the wire protocol. */

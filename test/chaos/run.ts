@@ -125,6 +125,8 @@ class ChaosRun {
       this.users.push(user)
       user.start()
     }
+    const bypass = await network.findBypass()
+    if (bypass !== null) throw new Error(`the links between the nodes are not the only ones: ${bypass}`)
     this.timeline.tell(`all in step at ledger ${watch.newest}, ${this.users.length} users talk`)
   }
 
@@ -181,6 +183,7 @@ class ChaosRun {
     const startMs = performance.now()
     const target = watch.newest + LEDGERS_AFTER
     await watch.until(`ledger ${target} on all nodes`, () => this.#areInStep(target), HEAL_MS)
+    const inStepMs = performance.now() - startMs
     const answered = await Promise.all(this.users.map((user) => user.ask(HEAL_MS)))
     watch.check()
     const mute = this.users
@@ -191,7 +194,7 @@ class ChaosRun {
     }
     watch.check()
     this.timeline.tell(
-      `healed in ${((performance.now() - startMs) / 1000).toFixed(1)} s: all at ledger ${target} or later, every user answered`
+      `healed: all at ledger ${target} or later after ${(inStepMs / 1000).toFixed(1)} s, every user answered after ${((performance.now() - startMs) / 1000).toFixed(1)} s`
     )
   }
 

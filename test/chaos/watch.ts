@@ -76,9 +76,9 @@ export class Watch {
   }
 
   /** The node was just started or woken again: from now until it signs a new ledger, or as an observer follows, is its recovery. */
-  expectBack(node: number, kind: string | null): void {
+  expectBack(node: number, kind: string | null, startMs = performance.now()): void {
     this.#down.delete(node)
-    if (kind !== null) this.#recovering.set(node, { kind, startMs: performance.now(), seq: this.#newest })
+    if (kind !== null) this.#recovering.set(node, { kind, startMs, seq: this.#newest })
   }
 
   /** The node does not vote, as its journal is gone. */
