@@ -52,14 +52,16 @@ export async function openDisk(
   })
   onStop('state store', () => state.close())
   const isBirth = ledgers.getGenesis() === null
-  const genesis = await openGenesis(config, ledgers, state, log)
-  const agreed = await ledgers.configAt(ledgers.tip().seq + 1)
-  if (agreed === null) throw new NodeError('the config in force is not in the ledger store')
+  const genesis = await findGenesis(config, ledgers, state, log)
   const networkId = networkIdOf(genesis)
   const file = await openJournalFile(paths.journal)
   const { journal, records } = await Journal.open(file, networkId, config.keys.publicKey)
   onStop('journal', () => journal.close())
   const unsureSinceMs = await noteJournal(ledgers, journal, isBirth)
+  // The last step of a birth: a node that is killed before it is as new at its next start, and has not lost its journal.
+  if (isBirth) await ledgers.putGenesis(genesis)
+  const agreed = await ledgers.configAt(ledgers.tip().seq + 1)
+  if (agreed === null) throw new NodeError('the config in force is not in the ledger store')
   return { lock, ledgers, state, runner, genesis, agreed, networkId, journal, journalRecords: records, unsureSinceMs }
 }
 
@@ -115,16 +117,14 @@ export function contractLimits(config: NodeConfig, agreed: ConsensusConfig): Con
   }
 }
 
-/** The genesis of the ledgers that are here, else a new one from hp.cfg and the state directory. */
-async function openGenesis(config: NodeConfig, ledgers: LedgerStore, state: StateStore, log: Logger): Promise<Genesis> {
+/** The genesis of the ledgers that are here, else a new one from hp.cfg and the state directory, not yet stored. */
+async function findGenesis(config: NodeConfig, ledgers: LedgerStore, state: StateStore, log: Logger): Promise<Genesis> {
   const { contractId, consensus } = config
   const stored = ledgers.getGenesis()
   if (stored === null) {
     const { root } = await state.scan()
     await state.commit(root)
-    const genesis = createGenesis(contractId, consensus, root)
-    await ledgers.putGenesis(genesis)
-    return genesis
+    return createGenesis(contractId, consensus, root)
   }
   const difference = findGenesisDifference(stored, contractId, consensus)
   if (difference !== null) {

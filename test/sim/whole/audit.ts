@@ -9,6 +9,7 @@ type LedgerChecks = typeof import('../../../src/ledger/check.js')
 
 /** Ledgers that a node may be behind the others with its executions when it is asked to stop. */
 const STATE_BEHIND_MAX = 20
+const NOTHING = Buffer.alloc(0)
 
 /** Reads back all that is left on the disks of the nodes when a run ends, and stops them. */
 export class Audit {
@@ -38,6 +39,7 @@ export class Audit {
     if (node === null) return
     const { ledgers, state } = node
     const { findLedgerProblem } = this.#ledgerChecks()
+    const unpin = ledgers.pin()
     const tip = ledgers.tip().seq
     for (let seq = Math.max(1, ledgers.first()); seq <= tip; seq++) {
       const stored: StoredLedger | null = await ledgers.get(seq)
@@ -53,6 +55,7 @@ export class Audit {
       const problem = certificate === null ? 'no certificate' : findLedgerProblem(ledger, certificate, before, config)
       if (problem !== null) this.#stage.checks.fail('certificate', `ledger ${seq} of ${of.name}: ${problem}`)
     }
+    unpin()
     of.stop(() => {
       this.#checkState(of, state.committedRoot)
       this.open--
@@ -75,7 +78,7 @@ export class Audit {
     }
     const found = filesBelow(of, `${HIST_PATH}/state/snapshot`)
     const names = [...new Set([...found.keys(), ...files.keys()])]
-    const other = names.find((name) => found.get(name)?.equals(files.get(name) as Buffer) !== true || !files.has(name))
+    const other = names.find((name) => found.get(name)?.equals(files.get(name) ?? NOTHING) !== true || !files.has(name))
     if (other !== undefined)
       this.#stage.checks.fail('state', `${of.name}: ${other} is not what the executions leave there`)
   }
