@@ -2,6 +2,7 @@
 import type { Connection, Stream } from '@libp2p/interface'
 import { Goodbye } from '../codec/pb/network.js'
 import { Deadline, raceAbort } from './deadline.js'
+import { decodeLenient } from './decode.js'
 import { FRAME_MESSAGE, FrameReader, finishStream, writeFrame } from './frames.js'
 import { GOODBYE_PROTOCOL } from './hello.js'
 
@@ -23,16 +24,21 @@ export async function sayGoodbye(connection: Connection, code: string, reason: s
   }
 }
 
-/** Null when the peer ended the stream without a word. Throws for anything malformed or late. */
+/** Null when the peer ended the stream without a word. Throws CodecError and RequestError for what is malformed or late. */
 export async function readGoodbye(stream: Stream): Promise<{ code: string; reason: string } | null> {
   const deadline = new Deadline(TIMEOUT_MS, undefined, true)
   try {
     const frame = await new FrameReader(stream).read(MAX_BYTES, deadline)
     if (frame === null) return null
-    const { code, reason } = Goodbye.decode(frame.body)
-    return { code: code.slice(0, 32), reason: reason.slice(0, 256).replace(/[^\x20-\x7e]/g, '?') }
+    const { code, reason } = decodeLenient(Goodbye, frame.body, 'goodbye')
+    return { code: printable(code, 32), reason: printable(reason, 256) }
   } finally {
     deadline.clear()
     void finishStream(stream)
   }
+}
+
+/** It goes to logs and terminals. */
+function printable(text: string, max: number): string {
+  return text.slice(0, max).replace(/[^\x20-\x7e]/g, '?')
 }

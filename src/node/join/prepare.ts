@@ -142,7 +142,8 @@ async function fetchAll(
   return { contract, contractHash, base, warnings }
 }
 
-function readInvitation(bytes: Uint8Array, address: string): Genesis {
+/** What a peer tells a stranger of its network, which is `address` in errors. @throws NodeError */
+export function readInvitation(bytes: Uint8Array, address: string): Genesis {
   try {
     const message = decodeCanonical(pb.Invitation, bytes, { maxBytes: INVITATION_BYTES, name: 'invitation' })
     return decodeGenesis(message.genesis)

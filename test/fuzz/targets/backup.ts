@@ -1,12 +1,19 @@
 import fs from 'node:fs'
 import { join } from 'node:path'
+import { BACKUP_FRAMES } from '../../../src/backup/entries.js'
 import { ArchiveError } from '../../../src/backup/errors.js'
 import { exportLedgers, verifyExport } from '../../../src/backup/ledger-file.js'
-import { createHasher } from '../../../src/crypto/index.js'
-import { LedgerStore } from '../../../src/ledger/index.js'
+import { restoreBackup } from '../../../src/backup/restore.js'
+import { writeBackup } from '../../../src/backup/write-backup.js'
+import { genesisLedger } from '../../../src/codec/index.js'
+import { ConfigError, contractPaths, createContractDir, loadConfig } from '../../../src/config/index.js'
+import { createHasher, createKeyPair } from '../../../src/crypto/index.js'
+import { type LedgerLink, LedgerStore } from '../../../src/ledger/index.js'
+import { StateStore } from '../../../src/state/index.js'
 import type { Random } from '../../sim/random.js'
-import { GENESIS, makeChain } from '../../unit/ledger/chain.js'
+import { certify, GENESIS, makeChain, makeConfig, makeLedger } from '../../unit/ledger/chain.js'
 import { mutateBytes } from '../engine/mutate/bytes.js'
+import { mutateJson } from '../engine/mutate/json.js'
 import { mutateProtobuf } from '../engine/mutate/protobuf.js'
 import { claim, target } from '../engine/target.js'
 import { makeTempDir, silent } from './shared.js'
@@ -51,6 +58,33 @@ function joinFrames(line: Uint8Array, frames: readonly Frame[]): Uint8Array {
   return Buffer.concat(parts)
 }
 
+const WORDS = [
+  'kind',
+  'file',
+  'dir',
+  'link',
+  'path',
+  'bytes',
+  'target',
+  '../x',
+  '/etc',
+  'bin/a',
+  'state/a',
+  'cfg/hp.cfg',
+  'wishes'
+]
+
+/** A change within the JSON of a frame, and of the frame's content when it has none. */
+function mutateFrame({ type, payload }: Frame, random: Random): Frame {
+  const { manifest, entry, piece, meta } = BACKUP_FRAMES
+  if (type === piece) return { type, payload: mutateBytes(payload, payload, random) }
+  if (type !== manifest && type !== entry && type !== meta) {
+    return { type, payload: mutateProtobuf(payload, payload, random) }
+  }
+  const text = Buffer.from(payload).toString()
+  return { type, payload: Buffer.from(mutateJson(text, text, WORDS, random)) }
+}
+
 function mutateFrames(input: Uint8Array, random: Random): Uint8Array {
   const found = split(input)
   if (found === null) return mutateBytes(input, input, random)
@@ -63,13 +97,47 @@ function mutateFrames(input: Uint8Array, random: Random): Uint8Array {
     case 1:
       return joinFrames(line, frames.toSpliced(random.between(0, frames.length), 0, frame))
     case 2:
-      return joinFrames(line, frames.with(at, { ...frame, type: random.between(0, 8) }))
+      return joinFrames(line, frames.with(at, { ...frame, type: random.between(0, 20) }))
     default:
-      return joinFrames(
-        line,
-        frames.with(at, { ...frame, payload: mutateProtobuf(frame.payload, frame.payload, random) })
-      )
+      return joinFrames(line, frames.with(at, mutateFrame(frame, random)))
   }
+}
+
+/** A contract directory with a short chain, a state with all that a state can have, and a wish. */
+async function makeBackups(root: string): Promise<{ seeds: Uint8Array[]; stateRoot: string }> {
+  const dir = join(root, 'node')
+  await createContractDir(dir, {
+    binary: 'bin/contract',
+    keys: createKeyPair(Buffer.alloc(32, 1)),
+    unl: makeConfig().unl,
+    pubport: 8081
+  })
+  const paths = contractPaths(dir)
+  fs.writeFileSync(join(paths.bin, 'contract'), '#!/bin/sh\n', { mode: 0o755 })
+  fs.mkdirSync(join(paths.state, 'dir'))
+  fs.writeFileSync(join(paths.state, 'dir', 'file'), 'content')
+  fs.symlinkSync('dir/file', join(paths.state, 'link'))
+  const state = await StateStore.open({ stateDir: paths.state, metaDir: paths.snapshot, log: silent })
+  const { root: stateRoot } = await state.scan()
+  await state.commit(stateRoot)
+  const genesis = { contractId: (await loadConfig(dir)).contractId, config: makeConfig(), stateRoot }
+  const ledgers = await LedgerStore.open(paths.ledgers, { log: silent })
+  await ledgers.putGenesis(genesis)
+  let last: LedgerLink = genesisLedger(genesis)
+  for (let count = 0; count < LENGTH; count++) {
+    const ledger = makeLedger(last, { result: { stateRoot } })
+    await ledgers.append(ledger, certify(ledger), { sync: false })
+    last = ledger
+  }
+  await ledgers.putMeta('wishes', Buffer.from('[]'))
+  const seeds: Uint8Array[] = []
+  for (const keys of [true, false]) {
+    const path = join(root, `backup-${keys}`)
+    await writeBackup({ dir, ledgers, state }, path, { keys })
+    seeds.push(fs.readFileSync(path))
+  }
+  await Promise.all([ledgers.close(), state.close()])
+  return { seeds, stateRoot }
 }
 
 export const backupTargets = [
@@ -109,5 +177,44 @@ export const backupTargets = [
       }
     },
     0.05
+  ),
+  target(
+    'backup',
+    'a backup is refused in words and leaves nothing behind, or restores a state that its ledgers agreed on, in its place alone',
+    async () => {
+      const dir = makeTempDir()
+      const { seeds, stateRoot } = await makeBackups(dir.path)
+      const place = join(dir.path, 'restored')
+      const file = join(dir.path, 'input')
+      fs.writeFileSync(file, '')
+      const listing = (): string => fs.readdirSync(dir.path).sort().join(' ')
+      const before = listing()
+      return {
+        shape: 'bytes',
+        errors: [ArchiveError, ConfigError],
+        seeds,
+        words: ['hp-p2p ledgers 1\n', 'hp-p2p backup 1\n'],
+        mutate: mutateFrames,
+        maxBytes: 32_768,
+        run: async (input) => {
+          fs.writeFileSync(file, input)
+          try {
+            const report = await restoreBackup(file, place)
+            claim(
+              report.stateRoot === stateRoot,
+              `it restores the state ${report.stateRoot}, which no ledger agreed on`
+            )
+            claim(report.tip <= LENGTH, `it restores ledger ${report.tip}`)
+            claim(fs.readdirSync(place).length > 0, 'it restores nothing')
+            fs.rmSync(place, { recursive: true })
+            return `${report.tip} ${report.isNewKey}`
+          } finally {
+            claim(listing() === before, `besides its place there is: ${listing()}`)
+          }
+        },
+        close: dir.remove
+      }
+    },
+    0.02
   )
 ]

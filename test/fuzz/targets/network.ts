@@ -1,11 +1,12 @@
 import type { Connection, Stream } from '@libp2p/interface'
 import { CodecError } from '../../../src/codec/index.js'
-import { Failure, PeerList, Status, Verdict } from '../../../src/codec/pb/network.js'
+import { Failure, Goodbye, PeerList, Status, Verdict } from '../../../src/codec/pb/network.js'
 import { checkToldAddresses, isLoopback, parseAddress } from '../../../src/network/addresses.js'
 import { Deadline } from '../../../src/network/deadline.js'
 import { NetworkError, RequestError } from '../../../src/network/errors.js'
 import { Exchanges, type ExchangesHost } from '../../../src/network/exchanges.js'
 import { FRAME_END, FRAME_ERROR, FRAME_MESSAGE, FrameReader } from '../../../src/network/frames.js'
+import { readGoodbye } from '../../../src/network/goodbye.js'
 import { decodeHello, decodeVerdict, encodeHello, judgeHello } from '../../../src/network/hello.js'
 import { DEFAULT_LIMITS } from '../../../src/network/limits.js'
 import { type RequestHandler, type RequestHost, RequestResponse } from '../../../src/network/request-response.js'
@@ -172,6 +173,32 @@ export const networkTargets = [
       return accepted
     }
   })),
+  target(
+    'goodbye',
+    'last words are none, refused, or short and printable',
+    () => ({
+      shape: 'bytes',
+      errors: [CodecError, RequestError],
+      seeds: [
+        new Uint8Array(),
+        frame(FRAME_MESSAGE, Goodbye.encode({ code: 'banned', reason: 'banned: garbage (a frame)' })),
+        frame(FRAME_MESSAGE, Goodbye.encode({ code: 'x'.repeat(100), reason: '\x1b[2J'.repeat(60) })),
+        frame(FRAME_END, ''),
+        frame(FRAME_MESSAGE, '')
+      ],
+      run: async (input) => {
+        const stream = new MemoryStream()
+        stream.feed(input)
+        stream.end()
+        const words = await readGoodbye(stream)
+        if (words === null) return 'none'
+        claim(words.code.length <= 32 && words.reason.length <= 256, 'the last words are long')
+        claim(/^[\x20-\x7e]*$/.test(words.code + words.reason), 'the last words could steer a terminal')
+        return 'words'
+      }
+    }),
+    0.3
+  ),
   target('status', 'a status request is answered, or refused and reported', async () => {
     const { exchanges, handlers, state } = makeExchanges(() => {})
     await exchanges.start()

@@ -9,6 +9,7 @@ import {
   encodeProposalMessage,
   encodeSigned,
   genesisLedger,
+  networkIdOf,
   type ParsedMessage,
   parseLedgerRecord,
   proposalHashOf,
@@ -19,6 +20,7 @@ import {
   voteBytes
 } from '../../../src/codec/index.js'
 import * as pb from '../../../src/codec/pb/consensus.js'
+import { Invitation } from '../../../src/codec/pb/join.js'
 import { JournalRecord } from '../../../src/codec/pb/journal.js'
 import { NplMessage } from '../../../src/codec/pb/npl.js'
 import * as sync from '../../../src/codec/pb/sync.js'
@@ -27,7 +29,10 @@ import { blake3 } from '../../../src/crypto/index.js'
 import { findLedgerProblem } from '../../../src/ledger/index.js'
 import type { Network, RequestHandler } from '../../../src/network/index.js'
 import { RequestError } from '../../../src/network/index.js'
+import { NodeError } from '../../../src/node/errors.js'
 import { GossipIntake } from '../../../src/node/gossip-intake.js'
+import { invitationOf } from '../../../src/node/join/join-services.js'
+import { readInvitation } from '../../../src/node/join/prepare.js'
 import { Journal, JournalError, type JournalFile } from '../../../src/node/journal.js'
 import { restoreJournaled } from '../../../src/node/journaled.js'
 import { NplBridge } from '../../../src/node/npl-bridge.js'
@@ -254,6 +259,17 @@ function mutateJournal(input: Uint8Array, random: Random): Uint8Array {
 const CHAIN = makeChain(3)
 
 export const nodeTargets = [
+  target('invitation', 'what a node tells strangers of its network is refused in words, or canonical', () => ({
+    shape: 'protobuf',
+    errors: [NodeError],
+    seeds: [invitationOf(GENESIS, 12), invitationOf(GENESIS, 0), invitationOf(CHAIN_GENESIS, 2 ** 40)],
+    run: (input) => {
+      const genesis = readInvitation(input, 'the peer')
+      const { seq } = Invitation.decode(input)
+      claim(Buffer.compare(invitationOf(genesis, seq), input) === 0, 'what was read encodes to other bytes')
+      claim(/^[0-9a-f]{64}$/.test(networkIdOf(genesis)), 'the network has no id')
+    }
+  })),
   target('consensus-message', 'a gossip message is refused or canonical', () => ({
     shape: 'protobuf',
     errors: [CodecError],
