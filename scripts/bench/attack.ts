@@ -1,30 +1,53 @@
 /**
- * `npm run bench attack [-- --nodes 3 --connections 1000 --seconds 10]`: the pace of two honest users, one at the attacked
- * node and one elsewhere, under each attack of hostile users, as a part of their pace without one; and the node's memory.
- * One address may hold 2,048 connections: further ones are refused, which is what is measured then.
+ * `npm run bench attack [-- --connections 1000 --seconds 4 --users 10000 --on users|peers --only WORD --out FILE]`: what each
+ * attack on one node costs two honest users, one at that node and one elsewhere: their median time of an answer and
+ * their answers a second, as parts of what they had right before it; the node's memory and CPU; how long a newcomer takes to
+ * get in. Three of four members run; the key of the fourth is the attacker's. The attacker is a process of the lowest
+ * priority, so that it takes from the nodes what it takes over the network, and not their processors.
  */
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, writeFileSync } from 'node:fs'
+import { constants, setPriority } from 'node:os'
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import Table from 'cli-table3'
 import { HotPocketClient } from '../../dist/client/node.js'
-import { measurePace, residentBytes, userAttacks } from '../../test/helpers/hostile-user.js'
+import { loadConfig } from '../../dist/config/index.js'
+import type { Genesis } from '../../src/consensus/types.js'
+import type { Target } from '../../test/helpers/attack.js'
+import { listAttacks } from '../../test/helpers/attacks.js'
+import { askForGenesis, HostilePeer } from '../../test/helpers/hostile-peer.js'
+import { measurePace, type Pace, RawUser } from '../../test/helpers/hostile-user.js'
+import type { AttackerCommand, AttackerReport } from './attacker.js'
 import { startNetwork } from './network.js'
+import { usageOf } from './processes.js'
+
+const ATTACKER = fileURLToPath(new URL('attacker.ts', import.meta.url))
+/** Time for what an attack has left to pass. */
+const CALM_MS = 1500
+const NEWCOMER_MS = 5000
 
 const { values } = parseArgs({
   args: process.argv.slice(3),
   options: {
-    nodes: { type: 'string', default: '3' },
     connections: { type: 'string', default: '1000' },
-    seconds: { type: 'string', default: '10' }
+    seconds: { type: 'string', default: '4' },
+    users: { type: 'string', default: '0' },
+    only: { type: 'string', default: '' },
+    on: { type: 'string', default: 'all' },
+    rate: { type: 'string', default: '0' },
+    out: { type: 'string' }
   }
 })
-const [nodes, connections, seconds] = [values.nodes, values.connections, values.seconds].map(Number) as [
-  number,
-  number,
-  number
-]
-const isWhole = [nodes, connections].every((value) => Number.isInteger(value) && value > 0)
-if (!isWhole || nodes > 7 || connections > 10_000 || !(seconds > 0)) {
-  console.error('usage: npm run bench attack -- [--nodes 3 (to 7)] [--connections 1000 (to 10000)] [--seconds 10]')
+const [connections, seconds, crowdUsers, rate] = [values.connections, values.seconds, values.users, values.rate].map(
+  Number
+) as [number, number, number, number]
+if (![connections, crowdUsers, rate].every((value) => Number.isInteger(value) && value >= 0) || !(seconds > 0)) {
+  console.error(
+    'usage: npm run bench attack -- [--connections 1000] [--seconds 4] [--users 0] [--rate 0 (pubmaxcpm)] [--on users|peers|all] [--only WORD] [--out FILE]'
+  )
   process.exit(2)
 }
 
@@ -52,34 +75,138 @@ async function connectHonest(url: string): Promise<Asker> {
   }
 }
 
+/** One attack in a process of its own. */
+async function startAttacker(name: string, target: Target): Promise<{ stop: () => Promise<AttackerReport> }> {
+  const child = fork(ATTACKER, [], { execArgv: ['--import', 'tsx'], detached: true, serialization: 'advanced' })
+  const pid = child.pid as number
+  setPriority(pid, constants.priority.PRIORITY_LOW)
+  // Where the kernel groups processes by session, the group's own weight decides.
+  const group = `/proc/${pid}/autogroup`
+  if (existsSync(group)) writeFileSync(group, '19')
+  const exited = once(child, 'exit')
+  const next = async (): Promise<AttackerReport> => {
+    const [report] = await Promise.race([
+      once(child, 'message') as Promise<[AttackerReport]>,
+      exited.then(([code]) => Promise.reject(new Error(`the attacker ended with ${code}`)))
+    ])
+    return report
+  }
+  const command: AttackerCommand = { name, connections, crowdUsers, target }
+  child.send(command)
+  await next()
+  return {
+    stop: async () => {
+      const last = next()
+      child.send('stop')
+      const report = await last
+      child.kill('SIGKILL')
+      await exited
+      return report
+    }
+  }
+}
+
+/** ms until it is done; 'none' when it fails or takes too long. */
+async function timeNewcomer(arrive: () => Promise<void>): Promise<string> {
+  const startMs = performance.now()
+  const arriving = arrive().then(
+    () => true,
+    () => false
+  )
+  const isIn = await Promise.race([arriving, delay(NEWCOMER_MS, false)])
+  return isIn ? (performance.now() - startMs).toFixed(0) : 'none'
+}
+
+/** A new user who gets a challenge, and a new peer whose hello is accepted. */
+async function timeNewcomers(url: string, address: string, genesis: Genesis): Promise<string> {
+  const times = [
+    await timeNewcomer(async () => (await RawUser.meet(url)).raw.end()),
+    await timeNewcomer(async () => (await HostilePeer.dial(address, { genesis })).end())
+  ]
+  return times.join(', ')
+}
+
 const mib = (bytes: number): string => (bytes / 2 ** 20).toFixed(0)
-const settings = { roundtime: 1000, minroundtime: 0, pubmaxcpm: 6000 }
-const network = await startNetwork(nodes, settings)
+const settings = { roundtime: 1000, minroundtime: 0, pubmaxcpm: rate }
+const network = await startNetwork(4, settings)
 try {
-  const [url = '', otherUrl = url] = network.urls
+  const configs = await Promise.all(network.nodes.map(({ dir }) => loadConfig(dir)))
+  await network.kill(3)
+  const [url = '', otherUrl = ''] = network.urls
   const [pid = 0] = network.pids
+  const { wsPort, tcpPort } = (configs[0] as (typeof configs)[0]).network
+  const target: Target = {
+    host: '127.0.0.1',
+    pubport: Number(new URL(url).port),
+    peerport: wsPort as number,
+    tcpport: tcpPort as number,
+    memberKeys: (configs[3] as (typeof configs)[0]).keys
+  }
+  const address = `/ip4/${target.host}/tcp/${target.tcpport}`
+  const genesis = await askForGenesis(address)
   const users = await Promise.all([connectHonest(url), connectHonest(otherUrl)])
-  const measure = async (): Promise<number[]> => Promise.all(users.map((user) => measurePace(user, seconds * 1000)))
-  await measure()
-  const alone = await measure()
-  const table = new Table({
-    head: ['attack', 'pace at the node', 'pace elsewhere', 'connections at the node', 'resident MiB'],
-    style: { head: [], border: [] }
-  })
-  const row = async (name: string, paces: number[]): Promise<void> => {
-    const shares = paces.map((pace, index) => `${pace.toFixed(1)}/s (${(pace / (alone[index] as number)).toFixed(2)})`)
-    const status = await network.status(0)
-    table.push([name, ...shares, String(status.users), mib(residentBytes(pid))])
-    console.error(`${name}: ${shares.join(', ')}`)
+  const measure = (ms: number): Promise<Pace[]> => Promise.all(users.map((user) => measurePace(user, ms)))
+  await measure(2000)
+  const head = [
+    'attack',
+    'p50 here',
+    'p50 elsewhere',
+    'pace here',
+    'pace elsewhere',
+    'new user, peer ms',
+    'MiB before',
+    'most',
+    'after',
+    'CPU %',
+    'done/s'
+  ]
+  const rows: string[][] = []
+  const attacks = listAttacks(connections, crowdUsers).filter(
+    ({ name, on }) => (values.on === 'all' || values.on === on) && name.includes(values.only)
+  )
+  for (const { name } of attacks) {
+    const alone = await measure(seconds * 500)
+    const before = usageOf(pid)
+    let most = before.rssBytes
+    const timer = setInterval(() => {
+      most = Math.max(most, usageOf(pid).rssBytes)
+    }, 50)
+    const attacker = await startAttacker(name, target)
+    const atStart = usageOf(pid)
+    const startMs = performance.now()
+    const [under, newcomerMs] = await Promise.all([
+      measure(seconds * 1000),
+      delay(seconds * 500).then(() => timeNewcomers(url, address, genesis))
+    ])
+    const cpu = (usageOf(pid).cpuS - atStart.cpuS) / ((performance.now() - startMs) / 1000)
+    const report = await attacker.stop()
+    await delay(CALM_MS)
+    clearInterval(timer)
+    const ratio = (of: (pace: Pace) => number): string[] =>
+      under.map((pace, index) => (of(pace) / of(alone[index] as Pace)).toFixed(2))
+    const row = [
+      name,
+      ...under.map(
+        (pace, index) => `${pace.p50Ms.toFixed(0)} ms (${(pace.p50Ms / (alone[index] as Pace).p50Ms).toFixed(2)})`
+      ),
+      ...ratio(({ perS }) => perS),
+      newcomerMs,
+      mib(before.rssBytes),
+      mib(most),
+      mib(usageOf(pid).rssBytes),
+      (cpu * 100).toFixed(0),
+      report.perS.toFixed(0)
+    ]
+    rows.push(row)
+    console.error(row.join(' | '))
   }
-  await row('none', alone)
-  for (const { name, start } of userAttacks(connections)) {
-    const end = await start('127.0.0.1', Number(new URL(url).port))
-    await row(name, await measure())
-    await end()
-  }
-  await row('none, after all', await measure())
+  const table = new Table({ head, style: { head: [], border: [] } })
+  table.push(...rows)
   console.log(table.toString())
+  if (values.out !== undefined) {
+    const lines = [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`)
+    writeFileSync(values.out, `${lines.join('\n')}\n`)
+  }
   await Promise.all(users.map((user) => user.close()))
 } finally {
   await network.stop()

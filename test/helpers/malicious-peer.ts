@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { acquireNodeLock } from '../../src/admin/index.js'
@@ -6,27 +5,17 @@ import {
   type ConsensusMessage,
   decodeConsensusMessage,
   decodeProposalPayload,
-  EMPTY_OUTPUTS_ROOT,
-  encodeCandidatePayload,
   encodeConsensusMessage,
-  encodeInputList,
-  encodeNplPayload,
-  encodeProposalPayload,
-  encodeSigned,
-  encodeUserList,
-  networkIdOf,
-  partHashOf,
-  SIGNING_DOMAINS,
-  signPayload,
-  voteBytes
+  networkIdOf
 } from '../../src/codec/index.js'
 import { contractPaths, loadConfig } from '../../src/config/index.js'
-import type { Genesis, Hash, ProposalUser, VoteKind } from '../../src/consensus/types.js'
-import { createKeyPair, type KeyPair, Signer } from '../../src/crypto/index.js'
+import type { Genesis } from '../../src/consensus/types.js'
+import { createKeyPair, type KeyPair } from '../../src/crypto/index.js'
 import { LedgerStore } from '../../src/ledger/index.js'
 import { createNetwork, type Network } from '../../src/network/index.js'
 import { describeNetwork } from '../../src/node/genesis.js'
 import { makeTempDir, onCleanup } from './cluster.js'
+import { Forger } from './forger.js'
 import type { NodeProcess } from './node-process.js'
 import { HOST } from './ports.js'
 
@@ -57,22 +46,13 @@ export interface MaliciousOptions {
 }
 
 /** A peer that speaks the protocols well and means ill: it passes hello with a key of its choice and says what it is told to. */
-export class MaliciousPeer {
-  readonly networkId: Hash
-  readonly unl: string[]
-  /** The ledger that the honest nodes decide next: what is said of one that is closed is not even looked at. */
-  seq = 1
-  lcl: Hash = '00'.repeat(32)
-  readonly #signer: Signer
-
+export class MaliciousPeer extends Forger {
   private constructor(
     readonly network: Network,
     genesis: Genesis,
     keys: KeyPair
   ) {
-    this.networkId = networkIdOf(genesis)
-    this.unl = [...genesis.config.unl].sort()
-    this.#signer = new Signer(keys)
+    super(genesis, keys)
     network.onGossip('consensus', (bytes) => {
       this.#follow(bytes)
       return 'accept'
@@ -97,10 +77,6 @@ export class MaliciousPeer {
     return new MaliciousPeer(network, genesis, keys)
   }
 
-  get publicKey(): string {
-    return this.#signer.publicKey
-  }
-
   /** Nodes that take its gossip. */
   get listeners(): string[] {
     return this.network.subscribers('consensus')
@@ -118,70 +94,9 @@ export class MaliciousPeer {
     return this.network.publish('consensus', bytes, { resend: true })
   }
 
-  /** A proposal for the current ledger (or `seq`), signed, with the parts that are given. */
-  proposal(options: {
-    seq?: number
-    timeMs?: number
-    users?: ProposalUser[]
-    parts?: 'none' | 'all'
-  }): ConsensusMessage {
-    const { seq = this.seq, timeMs = Date.now(), users = [], parts = 'all' } = options
-    const usersPart = parts === 'none' ? randomBytes(64) : encodeUserList(users)
-    const inputsPart = encodeInputList([])
-    const payload = encodeProposalPayload({
-      networkId: this.networkId,
-      seq,
-      lcl: this.lcl,
-      timeMs,
-      usersHash: partHashOf(usersPart),
-      inputsHash: partHashOf(inputsPart),
-      wishes: [],
-      forwards: [],
-      result: {
-        status: 'ok',
-        stateRoot: randomBytes(32).toString('hex'),
-        outputsRoot: EMPTY_OUTPUTS_ROOT,
-        configHash: '00'.repeat(32)
-      }
-    })
-    const signed = signPayload(SIGNING_DOMAINS.proposal, payload, this.#signer)
-    return { type: 'proposal', proposal: { signed, parts: parts === 'none' ? [] : [usersPart, inputsPart] } }
-  }
-
-  vote(
-    kind: VoteKind,
-    hash: Hash | null,
-    at: { seq?: number; attempt?: number; hint?: Hash[] } = {}
-  ): ConsensusMessage {
-    const { seq = this.seq, attempt = 0, hint = [] } = at
-    const payload = voteBytes(this.networkId, { seq, attempt, kind, hash })
-    return { type: 'vote', vote: { signed: signPayload(SIGNING_DOMAINS.vote, payload, this.#signer), proposals: hint } }
-  }
-
-  /** A candidate of an attempt that it coordinates, with prevotes that nobody gave. */
-  candidate(): ConsensusMessage {
-    const own = this.unl.indexOf(this.publicKey)
-    const attempt = 1 + ((own - this.seq - 1 + 4 * this.unl.length) % this.unl.length)
-    const hash = randomHash()
-    const payload = encodeCandidatePayload({
-      networkId: this.networkId,
-      seq: this.seq,
-      attempt,
-      hash,
-      proposals: [hash]
-    })
-    const signatures = this.unl.map((validator) => ({ validator, signature: randomBytes(64) }))
-    const prevotes = { seq: this.seq, attempt: 0, hash, signatures }
-    return {
-      type: 'candidate',
-      candidate: { signed: signPayload(SIGNING_DOMAINS.candidate, payload, this.#signer), prevotes }
-    }
-  }
-
   /** One message of the party line for a ledger that comes soon. */
   sayNpl(ordinal: number, data: Uint8Array): Promise<void> {
-    const payload = encodeNplPayload({ networkId: this.networkId, seq: this.seq, lcl: this.lcl, ordinal, data })
-    return this.network.publish('npl', encodeSigned(signPayload(SIGNING_DOMAINS.npl, payload, this.#signer)))
+    return this.network.publish('npl', this.npl(ordinal, data))
   }
 
   #follow(bytes: Uint8Array): void {
@@ -194,6 +109,4 @@ export class MaliciousPeer {
   }
 }
 
-export function randomHash(): Hash {
-  return randomBytes(32).toString('hex')
-}
+export { randomHash } from './forger.js'

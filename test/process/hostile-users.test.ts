@@ -3,16 +3,9 @@ import { describe, expect, it } from 'vitest'
 import { createKeyPair } from '../../src/crypto/index.js'
 import { checkOneChain } from '../helpers/chain.js'
 import { Cluster, onCleanup } from '../helpers/cluster.js'
-import {
-  halfFrame,
-  measurePace,
-  RawUser,
-  residentBytes,
-  signChallenge,
-  upgradeRaw,
-  userAttacks
-} from '../helpers/hostile-user.js'
+import { halfFrame, measurePace, RawUser, residentBytes, signChallenge, upgradeRaw } from '../helpers/hostile-user.js'
 import { HOST } from '../helpers/ports.js'
+import { userAttacks } from '../helpers/user-attacks.js'
 
 const MIB = 1024 * 1024
 /** Beyond the memory at rest: what the limits on buffers, waiting inputs and connections let a node hold. */
@@ -119,10 +112,10 @@ describe('users who want to be a burden', () => {
     }, 100)
     onCleanup(async () => clearInterval(timer))
     for (const { name, start } of userAttacks(CONNECTIONS)) {
-      const end = await start(HOST, target.ports.pubport)
+      const run = await start({ host: HOST, ...target.ports })
       const under = await Promise.all([measurePace(near, PACE_MS), measurePace(far, PACE_MS)])
-      await end()
-      const ratios = under.map((pace, index) => pace / (alone[index] as number))
+      await run.stop()
+      const ratios = under.map(({ perS }, index) => perS / (alone[index]?.perS ?? 0))
       const [own, other] = ratios.map((ratio) => ratio.toFixed(2))
       console.log(`${name}: honest pace ${own} at the node, ${other} elsewhere; resident ${Math.round(most / MIB)} MiB`)
       for (const ratio of ratios) expect(ratio, name).toBeGreaterThan(LEAST_PACE)
