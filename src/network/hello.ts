@@ -132,6 +132,15 @@ export function judgeHello(ours: HelloInfo, theirs: HelloInfo): HelloVerdict | n
   return { accepted: false, code: 'other-network', reason: sentence('your', differences) }
 }
 
+/** Why hello failed, in words for the operator of this node. */
+export function describeHelloFailure(error: unknown): string {
+  // libp2p's, when the other side knows none of the protocols that a stream is opened for.
+  if (error instanceof Error && error.name === 'UnsupportedProtocolError') {
+    return `it does not speak ${HELLO_PROTOCOL}: it runs a version of hp-p2p that cannot talk with this one, or is no node`
+  }
+  return error instanceof Error ? error.message : String(error)
+}
+
 /**
  * Both sides of the exchange on one stream. The dialler sends its hello, the other one answers with its own; then each
  * sends its verdict. Throws for anything malformed, late or missing. `decide` is called once with the peer's hello.

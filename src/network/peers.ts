@@ -9,7 +9,7 @@ import { awakeNow, setAwakeTimeout } from './awake.js'
 import { createStopper, Deadline } from './deadline.js'
 import { finishStream } from './frames.js'
 import { readGoodbye, sayGoodbye } from './goodbye.js'
-import { exchangeHello, HELLO_PROTOCOL, type HelloVerdict, judgeHello } from './hello.js'
+import { describeHelloFailure, exchangeHello, HELLO_PROTOCOL, type HelloVerdict, judgeHello } from './hello.js'
 import type { NetworkLimits } from './limits.js'
 import { createLink, type Link, type Peer, statusOf } from './link.js'
 import { localAddressOf } from './local-address.js'
@@ -326,10 +326,15 @@ export class Peers {
   }
 
   #failHello(link: Link, error: unknown): void {
-    const words = error instanceof Error ? error.message : String(error)
+    const words = describeHelloFailure(error)
     this.#remember(link.publicKey, `hello failed: ${words}`)
     if (link.connection.status !== 'open') return
-    this.#host.log.info({ peer: link.publicKey }, `hello with a peer failed: ${words}; the connection is closed`)
+    const { publicKey: peer } = link
+    const line = `hello with peer ${short(peer)} failed: ${words}; the connection is closed`
+    // A member of the UNL that cannot be talked with is missing until its operator does something: said once.
+    if (error instanceof Error && error.name === 'UnsupportedProtocolError' && this.#isNews(`${peer} ${words}`)) {
+      this.#host.log.warn({ peer }, line)
+    } else this.#host.log.info({ peer }, line)
     this.#cut(link, new Error('hello failed'))
   }
 
@@ -342,16 +347,20 @@ export class Peers {
   #refused(publicKey: PublicKey, verdict: HelloVerdict, by: 'us' | 'peer'): void {
     const reason = verdict.reason === '' ? verdict.code : verdict.reason
     this.#remember(publicKey, by === 'us' ? `${REFUSED} by us: ${reason}` : `${REFUSED} by the peer: ${reason}`)
-    const mark = `${publicKey} ${by} ${reason}`
-    const isNew = !this.#told.has(mark)
-    if (isNew) {
-      if (this.#told.size >= MAX_TOLD_REASONS) this.#told.clear()
-      this.#told.add(mark)
+    if (this.#isNews(`${publicKey} ${by} ${reason}`)) {
       const peer = publicKey
       if (by === 'us') this.#host.log.warn({ peer, reason }, `peer ${short(peer)} is refused; we tell it: ${reason}`)
       else this.#host.log.warn({ peer, reason }, `peer ${short(peer)} refuses us; it says: ${reason}`)
     }
     this.#host.onRefused(publicKey, verdict, by)
+  }
+
+  /** False when this was said before. */
+  #isNews(mark: string): boolean {
+    if (this.#told.has(mark)) return false
+    if (this.#told.size >= MAX_TOLD_REASONS) this.#told.clear()
+    this.#told.add(mark)
+    return true
   }
 
   #verify(link: Link, hello: HelloInfo): void {

@@ -74,6 +74,22 @@ export async function startAttacker(
   }
 }
 
+/** A libp2p node that listens and knows no protocol of ours, as one of another version. */
+export async function startStranger(): Promise<{ publicKey: PublicKey; address: string }> {
+  const pair = createKeyPair()
+  const node = await createLibp2p({
+    privateKey: toPrivateKey(pair),
+    addresses: { listen: ['/ip4/127.0.0.1/tcp/0/ws'] },
+    transports: [webSockets()],
+    connectionEncrypters: [noise()],
+    streamMuxers: [yamux()],
+    connectionMonitor: { enabled: false },
+    services: { identify: identify() }
+  })
+  onTestFinished(() => void node.stop())
+  return { publicKey: pair.publicKey, address: String(node.getMultiaddrs()[0]) }
+}
+
 async function sayHello(connection: Connection, publicKey: PublicKey, target: TestNode): Promise<void> {
   const stream = await connection.newStream(HELLO_PROTOCOL)
   const own = () => ({

@@ -5,9 +5,35 @@ import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { createKeyPair } from '../../../src/crypto/index.js'
 import { createNetwork, NetworkError } from '../../../src/network/index.js'
+import { startStranger } from './attacker.js'
 import { createKeyPairs, nextEvent, startCluster, startNode, until, waitReady } from './helpers.js'
 
 const DIFFERENT = '22'.repeat(32)
+
+describe('a node that speaks another version of hello', { timeout: 60_000 }, () => {
+  it('is named in words an operator can act on, once in the log and among the peers', async () => {
+    const [pair] = createKeyPairs(1)
+    if (pair === undefined) throw new Error('unreachable')
+    const { publicKey, address } = await startStranger()
+    const { network, lines } = await startNode(pair, {
+      validators: () => [pair.publicKey, publicKey],
+      peers: [address]
+    })
+    for (let round = 0; round < 2; round++) {
+      await expect(network.connect(address)).rejects.toThrow(NetworkError)
+    }
+    const words = 'it does not speak /hp/hello/1: it runs a version of hp-p2p that cannot talk with this one'
+    const said = lines().filter(({ msg }) => msg.includes(words))
+    expect(said.filter(({ level }) => level === 40)).toHaveLength(1)
+    const rowSays = () =>
+      network
+        .peers()
+        .find((peer) => peer.publicKey === publicKey)
+        ?.lastError?.includes(words) ?? false
+    await until('the words among the peers', rowSays)
+    expect(network.connected()).toEqual([])
+  })
+})
 
 describe('nodes of different networks', { timeout: 60_000 }, () => {
   it.each([
