@@ -157,7 +157,7 @@ export class Faults {
   }
 
   async #setClock({ node: index }: FaultPlan, random: Random): Promise<void> {
-    const clock = drawClock(random, this.network.manifest.hasWildClocks)
+    const clock = drawClock(random, this.network.manifest.hasWildClocks, 0.1)
     this.#tell(index, `clock ${clock.offsetMs} ms ahead, ${clock.rate * 1000} ms a second faster`)
     this.network.setClock(index, clock)
   }

@@ -110,8 +110,8 @@ function drawUser(random: Random, nodes: number): UserPlan {
 }
 
 /** Mostly right; sometimes wrong by seconds, or by hours where the manifest allows it. */
-export function drawClock(random: Random, isWild: boolean): { offsetMs: number; rate: number } {
-  if (random.chance(0.4)) return { offsetMs: 0, rate: 0 }
+export function drawClock(random: Random, isWild: boolean, rightShare = 0.4): { offsetMs: number; rate: number } {
+  if (random.chance(rightShare)) return { offsetMs: 0, rate: 0 }
   const limitMs = isWild && random.chance(0.5) ? 20 * 3_600_000 : 20_000
   return { offsetMs: random.between(-limitMs, limitMs), rate: random.chance(0.5) ? 0 : random.between(-20, 20) / 1000 }
 }

@@ -26,7 +26,7 @@ export const OTHER_VERSIONS: OtherVersion[] = [
   {
     name: 'protocol id /hp/hello/2',
     changes: [{ file: 'network/hello.js', from: "'/hp/hello/1'", to: "'/hp/hello/2'" }],
-    says: /[^":]*protocol[^"]*/i
+    says: /runs a version of hp-p2p that cannot talk with this one/
   }
 ]
 
