@@ -33,8 +33,8 @@ export interface FairShare {
 export const FAIR_SHARE: Readonly<FairShare> = {
   userInputs: 128,
   userBytes: 128 * 1024,
-  inputs: 2_048,
-  bytes: 1024 * 1024
+  inputs: 1_024,
+  bytes: 512 * 1024
 }
 
 /** Ledgers for which somebody who spoke counts as one of those who speak. */
