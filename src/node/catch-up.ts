@@ -180,8 +180,11 @@ export class CatchUp {
     // Consensus may have closed it meanwhile.
     if (ledger.header.seq <= link.header.seq) return null
     const problem = findLedgerProblem(ledger, certificate, link, config)
-    if (problem === null) await this.#options.adopt(ledger, certificate)
-    return problem
+    if (problem !== null) return problem
+    await this.#options.adopt(ledger, certificate)
+    // A node that is stopping or whose disk is full takes no more: the peer is not to blame for what follows.
+    if (this.#options.tip() < ledger.header.seq) throw new Error(`ledger ${ledger.header.seq} was not taken`)
+    return null
   }
 
   #sleep(ms: number): Promise<void> {
