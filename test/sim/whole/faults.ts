@@ -1,5 +1,5 @@
 import type { Stage } from './stage.js'
-import { type CrashKind, JOURNAL_PATH, type WholeNode } from './whole-node.js'
+import { type CrashKind, JOURNAL_PATH, LEDGERS_PATH, type WholeNode } from './whole-node.js'
 
 /** A node that was told to stop has stopped after this. */
 export const STOP_MAX_MS = 60_000
@@ -65,7 +65,10 @@ export class Faults {
     this.#stage.marks.add(kind === 'power' ? 'power cut' : 'killed')
     node.crash(kind)
     this.#stage.checks.crashed(node, kind)
-    this.#flipBit(node)
+    if (this.#mayDamage(node)) {
+      this.#flipBit(node)
+      this.#damageLedger(node)
+    }
     this.#startLater(node)
   }
 
@@ -89,11 +92,26 @@ export class Faults {
     })
   }
 
+  /** What is damaged makes a validator silent for a while: one at a time, lest the others be too few. */
+  #mayDamage(node: WholeNode): boolean {
+    return node.index < this.#stage.profile.n && (this.lost.size === 0 || this.lost.has(node))
+  }
+
+  /** A bit of the last ledger flips: it is dropped, and fetched from others. */
+  #damageLedger(node: WholeNode): void {
+    const { random, profile } = this.#stage
+    if (!random.chance(profile.damageRate)) return
+    const level = node.machine.level(LEDGERS_PATH)
+    const last = level.keys({ gte: '/ledger/', lt: '/ledger0', reverse: true, limit: 1 })[0]
+    if (last === undefined) return
+    level.flipBit(last, random)
+    this.lost.add(node)
+    this.#stage.note(`a bit of the last ledger of ${node.name} flips: ${last}`)
+  }
+
   /** A bit of the journal flips; not of its last record, where nobody could tell it from a torn write. */
   #flipBit(node: WholeNode): void {
-    const { flipRate } = this.#stage.profile
-    const isFirst = this.lost.size === 0 || this.lost.has(node)
-    if (!isFirst || node.index >= this.#stage.profile.n || !this.#stage.random.chance(flipRate)) return
+    if (!this.#stage.random.chance(this.#stage.profile.flipRate)) return
     const inode = node.machine.files.find(JOURNAL_PATH)
     if (inode === undefined) return
     const bytes = Buffer.from(inode.data.view)

@@ -13,8 +13,6 @@ export const WHOLE_MARKS = [
   'all nodes at once without power',
   'crash with calls to the disk under way',
   'stopped in order',
-  'unsynced names or bytes lost',
-  'torn journal',
   'journal gone or damaged',
   'validator silent',
   'ledger dropped at start',

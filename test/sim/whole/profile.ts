@@ -26,6 +26,8 @@ export interface WholeProfile extends LinkFaults {
   slowDisks: number
   /** Probability that a bit of the journal flips while a node is down. */
   flipRate: number
+  /** Probability that a bit of the last ledger flips while a node is down. */
+  damageRate: number
   skewMs: number
   clockStepEveryMs: number
   /** Clocks run up to this share too fast or slow. */
@@ -64,6 +66,7 @@ function lengthen(profile: WholeProfile, random: Random): WholeProfile {
     stepMs: 0.5,
     // Who goes on without the ledgers before is silent for a while, and one at a time is what the others bear.
     flipRate: 0,
+    damageRate: 0,
     faultMs: 60_000,
     faultLedgers: 350
   }
@@ -102,6 +105,7 @@ function drawAny(random: Random): WholeProfile {
     diskFullEveryMs: random.pick([0, 0, 0, 2000]),
     slowDisks: random.chance(0.3) ? random.between(0, n) : 0,
     flipRate,
+    damageRate: spare > 0 ? random.pick([0, 0, 0, 0.2]) : 0,
     // Who has lost its journal goes by the clocks, and must know how wrong they may be.
     skewMs: random.pick(flipRate > 0 ? [0, 200, 5000] : [0, 200, 60_000, 86_400_000]),
     clockStepEveryMs: random.pick([0, 0, 1000]),

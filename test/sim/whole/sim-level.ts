@@ -51,6 +51,16 @@ export class LevelFiles {
     return limit >= 0 ? found.slice(0, limit) : found
   }
 
+  /** A bit of a value on the disk flips. */
+  flipBit(key: string, random: Random): void {
+    this.syncAll()
+    const bytes = Buffer.from(this.#all.get(key) as Uint8Array)
+    const at = random.between(0, bytes.length - 1)
+    bytes[at] = (bytes[at] as number) ^ (1 << random.between(0, 7))
+    this.#all.set(key, bytes)
+    this.#durable.set(key, bytes)
+  }
+
   cutPower(random: Random): void {
     this.#sync(random.between(0, this.#log.length))
     this.#log = []

@@ -1,5 +1,6 @@
 import type { ConsensusConfig, Ledger } from '../../../src/consensus/types.js'
 import { createKeyPair, type Signer } from '../../../src/crypto/index.js'
+import { KEPT_MIN } from '../../../src/ledger/store.js'
 import { Clock } from '../clock.js'
 import { Random } from '../random.js'
 import { Trace } from '../trace.js'
@@ -303,8 +304,10 @@ class WholeWorld implements Stage {
     const { n, quorum } = this.profile
     const random = this.random
     const validators = this.nodes.slice(0, n)
-    // Who has lost its journal, or goes on from a later ledger, is silent for a while: the others must be a quorum.
-    const all = random.chance(0.6) || this.#faults.lost.size > 0 || this.marks.has('went on from a later ledger')
+    // Who has lost its journal, or goes on from a later ledger since nobody keeps its next one, is silent for a while: the
+    // others must be a quorum.
+    const mayBeSilent = this.#faults.lost.size > 0 || (this.profile.history > 0 && this.checks.newest > KEPT_MIN)
+    const all = random.chance(0.6) || mayBeSilent
     const healed = all ? validators : random.shuffle(validators).slice(0, quorum)
     this.healed = all ? this.nodes : healed
     if (!all && quorum < n) this.marks.add('healed with a quorum alone')

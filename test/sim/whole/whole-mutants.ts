@@ -1,0 +1,323 @@
+import type { Replacement } from '../mutants.js'
+import { Random } from '../random.js'
+import type { WholeViolationKind } from './checks.js'
+import { drawWholeProfile, type WholeProfile } from './profile.js'
+import { createPrograms, simulateWhole, type WholeOutcome } from './whole-world.js'
+
+/** A fault outside of the core that runs of whole nodes must find. */
+export interface WholeMutant {
+  name: string
+  /** Files are relative to src. */
+  replacements: Replacement[]
+  expected: WholeViolationKind[]
+  /** Seeds that cannot show it are passed over. */
+  needs?: (profile: WholeProfile) => boolean
+  /** Other than what seeds draw. */
+  override?: Partial<WholeProfile>
+}
+
+const mayCrash = ({ crashEveryMs, crashOnIoRate }: WholeProfile): boolean => crashEveryMs + crashOnIoRate > 0
+
+/** Four validators on good lines, quick and without other faults than those that a mutant asks for. */
+const QUIET: Partial<WholeProfile> = {
+  n: 4,
+  threshold: 67,
+  quorum: 3,
+  observers: 0,
+  roundtimeMs: 50,
+  minRoundtimeMs: 0,
+  lossRate: 0,
+  delayMs: 2,
+  partitionEveryMs: 0,
+  crashEveryMs: 0,
+  crashOnIoRate: 0,
+  diskFullEveryMs: 0,
+  flipRate: 0,
+  damageRate: 0,
+  skewMs: 200,
+  flaky: 0,
+  slowNodes: 0,
+  slowDisks: 0,
+  stepMs: 0.5,
+  faultMs: 10_000,
+  faultLedgers: 60
+}
+
+export const WHOLE_MUTANTS: WholeMutant[] = [
+  {
+    name: 'driver goes on before a closed ledger is on disk',
+    replacements: [
+      { file: 'node/consensus-driver.ts', from: 'await this.#options.persist(', to: 'void this.#options.persist(' }
+    ],
+    expected: ['not-durable', 'fatal'],
+    override: { ...QUIET, slowDisks: 1 }
+  },
+  {
+    name: 'closed ledger written without a sync',
+    replacements: [
+      {
+        file: 'node/node.ts',
+        from: 'append(ledger, certificate, { sync: true })',
+        to: 'append(ledger, certificate, { sync: false })'
+      }
+    ],
+    expected: ['not-durable']
+  },
+  {
+    name: 'store does not ask LevelDB for a sync',
+    replacements: [{ file: 'ledger/db.ts', from: '{ sync: options.sync }', to: '{ sync: false }' }],
+    expected: ['not-durable']
+  },
+  {
+    name: 'execution begins before its ledger is on disk',
+    replacements: [
+      {
+        file: 'node/node.ts',
+        from: 'await this.ledgers.append(ledger, certificate, { sync: true })',
+        to: 'this.executor.enqueue(ledger)\n    await this.ledgers.append(ledger, certificate, { sync: true })'
+      }
+    ],
+    expected: ['not-durable', 'fatal']
+  },
+  {
+    name: 'driver sends while its journal is still being written',
+    replacements: [
+      {
+        file: 'node/consensus-driver.ts',
+        from: 'await this.#options.journal.flush()',
+        to: 'void this.#options.journal.flush()'
+      }
+    ],
+    expected: ['not-durable']
+  },
+  {
+    name: 'journal that was read back not synced',
+    replacements: [
+      { file: 'node/journal.ts', from: 'and must last.\n        await file.sync()', to: 'and must last.' }
+    ],
+    expected: ['not-durable', 'said-twice'],
+    override: {
+      ...QUIET,
+      crashEveryMs: 300,
+      crashOnIoRate: 0.02,
+      powerShare: 0,
+      allShare: 0.3,
+      downMs: 10,
+      lossRate: 0.2
+    }
+  },
+  {
+    name: 'folder of a new journal not synced',
+    replacements: [
+      { file: 'node/journal.ts', from: 'await folder.sync().finally(', to: 'await Promise.resolve().finally(' }
+    ],
+    expected: ['not-durable']
+  },
+  {
+    name: 'own votes not read back',
+    replacements: [
+      { file: 'node/journaled.ts', from: 'votes.push(readVote(record.vote, self))', to: 'readVote(record.vote, self)' }
+    ],
+    expected: ['said-twice'],
+    needs: mayCrash
+  },
+  {
+    name: 'own proposal not read back',
+    replacements: [{ file: 'node/journaled.ts', from: 'if (record.proposal !== undefined) own = proposal', to: '' }],
+    expected: ['said-twice'],
+    needs: mayCrash
+  },
+  {
+    name: 'proposals that a lock needs not written into the journal',
+    replacements: [
+      {
+        file: 'node/journaled.ts',
+        from: 'if (inJournal.has(hash) || message === undefined) continue',
+        to: 'if (message !== null) continue'
+      }
+    ],
+    expected: ['fatal'],
+    needs: mayCrash
+  },
+  {
+    name: 'journal of another salt taken for the own one',
+    replacements: [{ file: 'node/disk.ts', from: 'if (salt === journal.salt)', to: 'if (salt !== undefined)' }],
+    expected: ['said-twice'],
+    needs: ({ flipRate }) => flipRate > 0,
+    override: { flipRate: 1, lossRate: 0.05, crashEveryMs: 300, downMs: 10, skewMs: 0 }
+  },
+  {
+    name: 'inputs in a ledger wait on',
+    replacements: [
+      { file: 'node/node.ts', from: 'this.pending.confirm(ledger.inputs.map((input) => input.id))', to: '' }
+    ],
+    expected: ['input-twice']
+  },
+  {
+    name: 'agreed state not committed',
+    replacements: [{ file: 'node/executor.ts', from: 'await this.#options.state.commit(agreed.stateRoot)', to: '' }],
+    expected: ['state', 'no-progress', 'fatal']
+  },
+  {
+    name: 'void execution not undone',
+    replacements: [
+      {
+        file: 'node/executor.ts',
+        from: "if (agreed.status === 'void') {\n      const isBack = await this.#rollBack()",
+        to: "if (agreed.status === 'void') {\n      const isBack = true"
+      }
+    ],
+    expected: ['state', 'false-result', 'no-progress'],
+    override: {
+      flaky: 2,
+      flakyRate: 0.5,
+      n: 3,
+      quorum: 3,
+      threshold: 67,
+      observers: 0,
+      inputEveryMs: 100,
+      crashEveryMs: 0,
+      crashOnIoRate: 0,
+      lossRate: 0,
+      faultMs: 10000
+    }
+  },
+  {
+    name: 'failed execution not undone',
+    replacements: [
+      { file: 'node/executor.ts', from: 'await this.#rollBack()\n    this.#last = {', to: 'this.#last = {' }
+    ],
+    expected: ['state', 'false-result', 'no-progress', 'fatal'],
+    override: { failShare: 0.2 }
+  },
+  {
+    name: 'own result committed although another is agreed',
+    replacements: [{ file: 'node/executor.ts', from: 'if (!isSame(done.result, agreed))', to: 'if (false)' }],
+    expected: ['state', 'fatal', 'no-progress'],
+    needs: ({ flaky }) => flaky > 0,
+    override: { flakyRate: 0.3 }
+  },
+  {
+    name: 'execution goes on behind the ledger that was cut',
+    replacements: [
+      {
+        file: 'node/node.ts',
+        from: 'await findUnanswered(this.ledgers, Math.max(seq, 1), root), tip)',
+        to: 'Math.max(seq, 1) + 1, tip)'
+      }
+    ],
+    expected: ['state', 'false-result', 'no-progress', 'fatal', 'false-output'],
+    needs: mayCrash
+  },
+  {
+    name: 'state not looked at after a restart',
+    replacements: [{ file: 'node/node.ts', from: "if ((await this.#recover(root)) === 'unknown') continue", to: '' }],
+    expected: ['state', 'false-result', 'no-progress', 'fatal'],
+    needs: mayCrash
+  },
+  {
+    name: 'execution before it is known where the state stands',
+    replacements: [{ file: 'node/executor.ts', from: 'if (!this.#isPlaced) return', to: '' }],
+    expected: ['state', 'false-result', 'no-progress', 'fatal', 'output-twice'],
+    override: { ...QUIET, crashEveryMs: 200, powerShare: 0, allShare: 0, downMs: 10, slowDisks: 1, bigShare: 0.3 }
+  },
+  {
+    name: 'outputs handed out before they are agreed',
+    replacements: [
+      {
+        file: 'node/executor.ts',
+        from: 'this.#done = done\n    this.#options.onExecuted(',
+        to: "this.#done = done\n    this.#options.onSettled({ status: 'ok', ledger, outputs: done.outputs })\n    this.#options.onExecuted("
+      }
+    ],
+    expected: ['false-output', 'output-twice']
+  },
+  {
+    name: 'snapshot of the state changed before its journal is on disk',
+    replacements: [
+      {
+        file: 'state/journal.ts',
+        from: 'await this.#flush()\n      await fdatasync(this.#fd)',
+        to: 'await this.#flush()'
+      }
+    ],
+    expected: ['state', 'fatal', 'no-progress', 'false-result'],
+    override: { ...QUIET, crashEveryMs: 1000, powerShare: 1, allShare: 1, downMs: 10 }
+  },
+  {
+    name: 'ledgers fetched are not waited for',
+    replacements: [
+      {
+        file: 'node/catch-up.ts',
+        from: 'await this.#options.adopt(ledger, certificate)',
+        to: 'void this.#options.adopt(ledger, certificate)'
+      },
+      { file: 'node/catch-up.ts', from: 'if (this.#options.tip() < ledger.header.seq) throw', to: 'if (false) throw' }
+    ],
+    expected: ['blamed', 'fatal', 'no-progress', 'not-durable'],
+    needs: mayCrash
+  },
+  {
+    name: 'peer blamed for a ledger that was not taken here',
+    replacements: [
+      { file: 'node/catch-up.ts', from: 'if (this.#options.tip() < ledger.header.seq) throw', to: 'if (false) throw' }
+    ],
+    expected: ['blamed'],
+    override: { ...QUIET, crashEveryMs: 500, downMs: 1000, diskFullEveryMs: 200 }
+  },
+  {
+    name: 'nobody is asked for missed ledgers',
+    replacements: [
+      {
+        file: 'node/catch-up.ts',
+        from: 'while (!this.#stopping.signal.aborted && this.#isBehind())',
+        to: 'while (false)'
+      }
+    ],
+    expected: ['no-progress'],
+    needs: mayCrash
+  },
+  {
+    name: 'outputs of a ledger handed out again',
+    replacements: [{ file: 'node/delivered.ts', from: 'if (seq <= this.#seq) return false\n', to: '' }],
+    expected: ['output-twice'],
+    override: { ...QUIET, crashEveryMs: 300, powerShare: 0, allShare: 0, downMs: 10, damageRate: 0.7 }
+  },
+  {
+    name: 'genesis stored before the journal is noted',
+    replacements: [
+      {
+        file: 'node/disk.ts',
+        from: 'const unsureSinceMs = await noteJournal(',
+        to: 'if (isBirth) await ledgers.putGenesis(genesis)\n  const unsureSinceMs = await noteJournal('
+      }
+    ],
+    expected: ['no-progress'],
+    override: { ...QUIET, n: 7, quorum: 5, crashEveryMs: 100, powerShare: 0, allShare: 1, downMs: 10, faultMs: 2000 }
+  },
+  {
+    name: 'damaged last ledger believed',
+    replacements: [
+      {
+        file: 'ledger/repair.ts',
+        from: 'const what = await findTipProblem(options, seq)',
+        to: 'const what = null as string | null'
+      }
+    ],
+    expected: ['fatal', 'chain', 'certificate', 'fork', 'blamed', 'no-progress'],
+    needs: ({ damageRate }) => damageRate > 0
+  }
+]
+
+/** Runs seeds until one finds the mutant's fault. @returns null when none of `seeds` did */
+export async function huntWhole(mutant: WholeMutant, firstSeed: number, seeds: number): Promise<WholeOutcome | null> {
+  const programs = createPrograms(mutant.replacements)
+  const { needs, override = {}, expected } = mutant
+  for (let seed = firstSeed, ran = 0; ran < seeds; seed++) {
+    if (needs?.(drawWholeProfile(new Random(seed))) === false) continue
+    ran++
+    const outcome = await simulateWhole(programs, seed, { override })
+    if (outcome.violation !== null && expected.includes(outcome.violation.kind)) return outcome
+  }
+  return null
+}
