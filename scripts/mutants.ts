@@ -4,6 +4,8 @@ import { closeLedger, tipOf } from '../src/consensus/close-ledger.js'
 import { Consensus } from '../src/consensus/consensus.js'
 import { hunt, loadMutant, MUTANTS, type Mutant } from '../test/sim/mutants.js'
 import { runUnitMutant, UNIT_MUTANTS, type UnitMutant } from '../test/sim/unit-mutants.js'
+import { huntWhole, WHOLE_MUTANTS, WHOLE_SEEDS_MAX, type WholeMutant } from '../test/sim/whole/whole-mutants.js'
+import { createPrograms, simulateWhole } from '../test/sim/whole/whole-world.js'
 import { simulate } from '../test/sim/world.js'
 import { parseOptions } from './options.js'
 
@@ -26,6 +28,16 @@ async function judge(mutant: Mutant): Promise<Verdict> {
   }
 }
 
+const programs = createPrograms()
+
+async function judgeWhole(mutant: WholeMutant): Promise<Verdict> {
+  const found = await huntWhole(mutant, WHOLE_SEEDS_MAX)
+  if (found === null) return { killed: false, by: `none of ${WHOLE_SEEDS_MAX} seeds of whole nodes` }
+  const { seed, violation } = found
+  const fine = (await simulateWhole(programs, seed, { override: mutant.override ?? {} })).violation === null
+  return { killed: fine, by: `whole nodes, seed ${seed}: ${violation?.kind}${fine ? '' : ', without the fault too'}` }
+}
+
 /** Test files that pass as they are: a fault that fails a failing test proves nothing. */
 const sound = new Map<string, string | null>()
 
@@ -43,6 +55,7 @@ const { values } = parseOptions('usage: npm run mutants -- [--only TEXT,TEXT]', 
 })
 const all: { name: string; judge: () => Promise<Verdict> }[] = [
   ...MUTANTS.map((mutant) => ({ name: mutant.name, judge: () => judge(mutant) })),
+  ...WHOLE_MUTANTS.map((mutant) => ({ name: mutant.name, judge: () => judgeWhole(mutant) })),
   ...UNIT_MUTANTS.map((mutant) => ({ name: mutant.name, judge: () => judgeUnit(mutant) }))
 ].filter(({ name }) => values.only.split(',').some((part) => name.includes(part)))
 const table = new Table({

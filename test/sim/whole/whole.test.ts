@@ -3,10 +3,11 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import type { WholeMark } from './marks.js'
+import { huntWhole, WHOLE_MUTANTS, WHOLE_SEEDS_MAX, type WholeMutant } from './whole-mutants.js'
 import { createPrograms, simulateWhole } from './whole-world.js'
 
 const PIECES = 4
-const PIECE_SEEDS = 8
+const PIECE_SEEDS = 6
 /** Reached by the seeds below; the rarer ones by longer runs. */
 const MARKS: WholeMark[] = [
   'ledgers fetched',
@@ -59,5 +60,13 @@ describe('whole nodes on simulated machines', () => {
     const args = ['--import', 'tsx', 'scripts/sim.ts', '--whole', '--seed', '3', '--count', '1', '--trace']
     const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: ROOT, maxBuffer: 64 * 1024 * 1024 })
     expect(stdout).toContain(`trace ${hashes[0]}`)
+  })
+
+  // The others take longer: npm run mutants.
+  test('a driver that goes on before a closed ledger is on disk is found', { timeout: 120_000 }, async () => {
+    const mutant = WHOLE_MUTANTS.find(({ name }) => name.startsWith('driver goes on')) as WholeMutant
+    const found = await huntWhole(mutant, WHOLE_SEEDS_MAX)
+    expect(found?.violation?.kind).toBe('not-durable')
+    expect((await simulateWhole(programs, found!.seed, { override: mutant.override ?? {} })).violation).toBeNull()
   })
 })
