@@ -85,7 +85,8 @@ async function* serveLedgers(ledgers: LedgerStore, request: Uint8Array): AsyncGe
   if (from < ledgers.first()) {
     throw new RequestError('refused', `ledgers before ${ledgers.first()} are not kept here`)
   }
-  yield* ledgers.records(from, from + wanted - 1)
+  const { seq } = ledgers.tip()
+  if (from <= seq) yield* ledgers.records(from, Math.min(from + wanted - 1, seq))
 }
 
 async function serveOutputs(ledgers: LedgerStore, request: Uint8Array): Promise<Uint8Array> {
