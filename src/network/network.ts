@@ -110,6 +110,11 @@ export class Network {
     return this.#core.requests.requestStream(peer, name, body, options)
   }
 
+  /** Keys that two nodes use at once, as far as this one has met both. */
+  twins(): PublicKey[] {
+    return this.#core.peers.twins()
+  }
+
   /** Asks the peer how far it is. Throws RequestError. */
   status(peer: PublicKey): Promise<PeerStatus> {
     return this.#core.exchanges.askStatus(peer)

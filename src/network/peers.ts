@@ -15,6 +15,7 @@ import { createLink, type Link, type Peer, statusOf } from './link.js'
 import { localAddressOf } from './local-address.js'
 import { toPublicKey } from './peer-id.js'
 import type { PeerScores, ScoreRule } from './scores.js'
+import { Twins } from './twins.js'
 import type { HelloInfo } from './types.js'
 
 export interface PeersHost {
@@ -61,6 +62,7 @@ export class Peers {
   readonly #bytes = new Map<PublicKey, { in: number; out: number }>()
   readonly #lastErrors = new Map<PublicKey, { text: string; atMs: number }>()
   readonly #told = new Set<string>()
+  readonly #twins: Twins
   /** Connections that are being closed: nothing more is taken from them. */
   readonly #leaving = new WeakSet<Link>()
   readonly #stopping = createStopper()
@@ -70,6 +72,7 @@ export class Peers {
 
   constructor(host: PeersHost) {
     this.#host = host
+    this.#twins = new Twins(host.limits.maxKnownPeers)
   }
 
   get(peer: PublicKey): Peer | undefined {
@@ -82,6 +85,11 @@ export class Peers {
 
   bytes(peer: PublicKey): { in: number; out: number } {
     return this.#bytes.get(peer) ?? { in: 0, out: 0 }
+  }
+
+  /** Keys that two nodes use at once. */
+  twins(): PublicKey[] {
+    return this.#twins.list()
   }
 
   /** Peers that were refused at hello, by us or by them, and have not passed it since. */
@@ -321,8 +329,24 @@ export class Peers {
     const { scores } = this.#host
     if (scores.isBanned(theirs.publicKey))
       return { accepted: false, code: 'banned', reason: 'you are banned for a while' }
+    if (this.#isSecondOfTwins(theirs)) {
+      this.#twins.refuse(theirs.publicKey)
+      const reason = 'another node with your key is connected: stop one of the two'
+      return { accepted: false, code: 'twin', reason }
+    }
     const refusal = this.#peers.has(theirs.publicKey) ? null : this.#host.refuse(theirs.publicKey)
     return refusal ?? { accepted: true, code: 'ok', reason: '' }
+  }
+
+  /** Once a key is known to be used twice, one of its nodes stays, so that they do not push each other out without end. */
+  #isSecondOfTwins({ publicKey, instance }: HelloInfo): boolean {
+    const peer = this.#peers.get(publicKey)
+    return (
+      peer !== undefined &&
+      peer.hello.instance !== instance &&
+      this.#twins.isTwin(publicKey) &&
+      awakeNow() - peer.lastHeardMs < this.#host.limits.suspectPeerAfterMs
+    )
   }
 
   #failHello(link: Link, error: unknown): void {
@@ -369,6 +393,13 @@ export class Peers {
     if (this.#leaving.has(link)) return
     link.cancelTimer()
     link.verifiedMs = awakeNow()
+    if (this.#twins.meet(link.publicKey, hello.instance)) {
+      const peer = link.publicKey
+      this.#host.log.error(
+        { peer },
+        `two nodes use the key ${peer} at once: it was copied, or stolen; stop one of the two`
+      )
+    }
     const known = this.#peers.get(link.publicKey)
     const status = statusOf(hello)
     if (known !== undefined) {

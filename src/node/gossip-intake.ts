@@ -65,8 +65,9 @@ export class GossipIntake {
   noteEvidence(validator: PublicKey, seq: number): boolean {
     if (this.#equivocators.has(validator)) return false
     this.#equivocators.add(validator)
-    const { log } = this.#options
-    log.error(`validator ${validator} signed two proposals for ledger ${seq}: it is faulty or its key was copied`)
+    const { log, self } = this.#options
+    const whose = validator === self ? 'another node uses the key of this one' : 'it is faulty or its key was copied'
+    log.error(`validator ${validator} signed two proposals for ledger ${seq}: ${whose}`)
     return true
   }
 

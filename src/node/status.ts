@@ -89,6 +89,7 @@ function warningsOf(node: NodeView): string[] {
   if (node.executor.diverged !== null) warnings.push(node.executor.diverged)
   if (node.stateCopy !== null) warnings.push(copyProgress(node.stateCopy))
   for (const key of node.driver.equivocators) warnings.push(`validator ${key} signed two proposals for one ledger`)
+  for (const key of node.network.twins()) warnings.push(`two nodes use the key ${key} at once: stop one of the two`)
   if (node.driver.isSilent) {
     warnings.push(
       'this validator does not vote for about a minute: it does not know what it has said, its journal is gone'
