@@ -21,6 +21,7 @@ export class LogFile {
   readonly #maxBytes: number
   readonly #files: number
   #fd: number | null = null
+  #opened = 0
 
   constructor(dir: string, name: string, maxBytes: number, files: number) {
     mkdirSync(dir, { recursive: true, mode: 0o700 })
@@ -46,6 +47,11 @@ export class LogFile {
     return this.#fd
   }
 
+  /** Which file `open` gave last: another number for each. */
+  get generation(): number {
+    return this.#opened
+  }
+
   /** Called while the contract runs. True when the log was cut. */
   bound(): boolean {
     if (this.#fd === null || fstatSync(this.#fd).size <= 2 * this.#maxBytes) return false
@@ -60,6 +66,7 @@ export class LogFile {
   }
 
   #openFile(): number {
+    this.#opened++
     const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW } = constants
     try {
       return openSync(this.#path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600)

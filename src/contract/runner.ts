@@ -2,6 +2,8 @@ import type { Hash, PublicKey } from '../consensus/types.js'
 import { resolveBinary } from './binary.js'
 import { ContractError } from './errors.js'
 import { FdListRun } from './fdlist/run.js'
+import { Standby, type StartCounts } from './fdlist/standby.js'
+import type { StartFacts, StartOptions } from './fdlist/start.js'
 import { type Libc, loadLibc } from './libc.js'
 import { type ContractLimits, checkLimits } from './limits.js'
 import { LogFile } from './log-files.js'
@@ -28,6 +30,8 @@ import type {
 /** Ledgers for which a late node still gets the answer that we are done. */
 const FINISHED_MAX = 16
 const WAITING_BYTES_MAX = 64 * 1024 * 1024
+/** The next sandbox is made when what follows from the execution has been sent. */
+const STANDBY_DELAY_MS = 5
 
 interface Finished {
   seq: number
@@ -59,6 +63,8 @@ export class ContractRunner {
   readonly #group: ControlGroup | null
   readonly #disk: DiskUsage
   readonly #devices = new DeviceGuard()
+  readonly #standby: Standby
+  readonly #env: Record<string, string>
   readonly #waitingRoom: WaitingRoom
   readonly #finished: Finished[] = []
   #limits: ContractLimits
@@ -90,6 +96,8 @@ export class ContractRunner {
       log: options.log
     })
     this.#disk = new DiskUsage(options.dir)
+    this.#env = buildEnvironment(options.dir, options.env)
+    this.#standby = new Standby({ tools: this.#tools(), marker: this.#marker, log: options.log })
     this.#waitingRoom = new WaitingRoom({ senderBytes: limits.nplBytes, totalBytes: WAITING_BYTES_MAX })
   }
 
@@ -107,6 +115,11 @@ export class ContractRunner {
   /** How the contract is kept from the rest of the machine; complete once the runner has started. */
   get sandbox(): SandboxFact {
     return this.#sandbox.fact
+  }
+
+  /** How many executions began in a sandbox that was made ahead. */
+  get starts(): Readonly<StartCounts> {
+    return this.#standby.counts
   }
 
   /**
@@ -133,7 +146,7 @@ export class ContractRunner {
 
   /** Throws ContractError when the binary is missing or not executable. */
   checkBinary(): string {
-    return resolveBinary(this.#options.dir, this.#options.binary, this.#environment().PATH ?? '')
+    return resolveBinary(this.#options.dir, this.#options.binary, this.#env.PATH ?? '')
   }
 
   /**
@@ -145,25 +158,36 @@ export class ContractRunner {
     if (this.#current !== null) throw new ContractError('busy', 'the contract runs already: one execution at a time')
     const binary = this.checkBinary()
     const line = this.#openLine(execution)
-    const run = this.#prepare(execution, binary, line)
-    const done = this.#run(execution, run, line)
+    const facts = this.#factsOf(execution.users.length, binary)
+    const run = this.#prepare(execution, facts, line)
+    const done = this.#run(execution, run, facts, line)
     this.#current = { execution, line, run, done }
     try {
       const outcome = await done
       if (this.#isStopped) throw new ContractError('stopped', 'the contract was stopped')
       if (outcome.status === 'failed') this.#logFailure(execution, outcome)
       return outcome
+    } catch (error) {
+      // Also a start that was cut off.
+      throw this.#isStopped ? new ContractError('stopped', 'the contract was stopped') : error
     } finally {
       line.finish()
       this.#remember(execution, line)
       this.#current = null
+      this.#prepareNext(execution.users.length)
     }
   }
 
-  /** Runs at once unless nobody called `start`, which tries the sandbox out. */
-  async #run(execution: Execution, run: FdListRun, line: PartyLine): Promise<ExecutionOutcome> {
+  /** Runs at once unless nobody called `start`, which tries the sandbox out, or a sandbox stands by. */
+  async #run(execution: Execution, run: FdListRun, facts: StartFacts, line: PartyLine): Promise<ExecutionOutcome> {
     if (!this.#sandbox.isProbed) await this.#sandbox.probe()
-    const done = run.run()
+    const ready = await this.#standby.take(facts)
+    if (this.#isStopped) {
+      await ready?.discard()
+      throw new ContractError('stopped', 'the contract was stopped')
+    }
+    await run.begin(ready)
+    const done = run.finish()
     this.#lastSeq = execution.seq
     for (const message of this.#waitingRoom.take(execution.seq, execution.lcl)) line.receive(message)
     return await done
@@ -191,15 +215,12 @@ export class ContractRunner {
       current.run.kill('stopped')
       await current.done.catch(() => {})
     }
+    await this.#standby.stop()
     this.#stdout.close()
     this.#stderr.close()
     this.#marker.close()
     this.#devices.close()
     this.#group?.remove()
-  }
-
-  #environment(): Record<string, string> {
-    return buildEnvironment(this.#options.dir, this.#options.env)
   }
 
   #openLine(execution: Execution): PartyLine {
@@ -215,28 +236,40 @@ export class ContractRunner {
     })
   }
 
-  #prepare(execution: Execution, binary: string, partyLine: PartyLine): FdListRun {
-    const { args, dir, publicKey, log } = this.#options
-    return new FdListRun({
-      execution,
-      binary,
-      args,
-      dir,
-      env: this.#environment(),
-      publicKey,
-      limits: this.#limits,
+  #tools(): Omit<StartOptions, keyof StartFacts> {
+    return {
       files: this.#files,
       libc: this.#libc,
       sandbox: this.#sandbox,
       group: this.#group,
+      stdout: this.#stdout,
+      stderr: this.#stderr
+    }
+  }
+
+  #factsOf(userCount: number, binary: string): StartFacts {
+    const { args, dir } = this.#options
+    return { userCount, binary, args, dir, env: this.#env, limits: this.#limits }
+  }
+
+  #prepare(execution: Execution, facts: StartFacts, partyLine: PartyLine): FdListRun {
+    const { publicKey, log } = this.#options
+    return new FdListRun({
+      ...facts,
+      ...this.#tools(),
+      execution,
+      publicKey,
       disk: this.#disk,
       devices: this.#devices,
-      stdout: this.#stdout,
-      stderr: this.#stderr,
       partyLine,
       onProcess: (pid) => (pid === 0 ? this.#marker.clear() : this.#marker.set(pid)),
       onLogCut: () => log.warn({ seq: execution.seq }, 'The contract writes its log too fast: a part was dropped.')
     })
+  }
+
+  #prepareNext(userCount: number): void {
+    if (this.#options.standby === false) return
+    this.#standby.prepare(STANDBY_DELAY_MS, () => this.#factsOf(userCount, this.checkBinary()))
   }
 
   #remember(execution: Execution, line: PartyLine): void {

@@ -18,6 +18,11 @@ import { join } from 'node:path'
 const O_TMPFILE = 0o20200000
 const MEMORY_DIR = '/dev/shm'
 
+export interface FilePair {
+  read: number
+  write: number
+}
+
 /**
  * Files without a name for the contract's channels: nobody else can open them, and they are gone with their last
  * descriptor. A new one each time: a process that outlived its execution can only ever write into its own.
@@ -52,22 +57,31 @@ export class TempFiles {
 
   /** A file that holds the chunks, open to read only, at its start. */
   openContent(chunks: Uint8Array[]): number {
+    const { read, write } = this.openPair()
+    try {
+      writeChunks(write, chunks)
+      return read
+    } catch (error) {
+      closeSync(read)
+      throw error
+    } finally {
+      closeSync(write)
+    }
+  }
+
+  /** An empty file, open twice: to read only, at its start, and to be filled. */
+  openPair(): FilePair {
     if (this.#nameless) {
-      const fd = this.openAppend()
-      try {
-        writeChunks(fd, chunks)
-        return openSync(`/proc/self/fd/${fd}`, constants.O_RDONLY)
-      } finally {
-        closeSync(fd)
-      }
+      const write = this.openAppend()
+      // Another descriptor on the same file: a copy of the first could be written to.
+      if (this.#nameless) return closeOnError(write, () => ({ read: openAgain(write), write }))
+      closeSync(write)
     }
     const path = this.#newPath()
-    const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600)
+    const write = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600)
     try {
-      writeChunks(fd, chunks)
-      return openSync(path, constants.O_RDONLY)
+      return closeOnError(write, () => ({ read: openSync(path, constants.O_RDONLY), write }))
     } finally {
-      closeSync(fd)
       unlinkSync(path)
     }
   }
@@ -111,7 +125,18 @@ export function closeQuietly(fd: number): void {
   }
 }
 
-function writeChunks(fd: number, chunks: Uint8Array[]): void {
+const openAgain = (fd: number): number => openSync(`/proc/self/fd/${fd}`, constants.O_RDONLY)
+
+function closeOnError<T>(fd: number, open: () => T): T {
+  try {
+    return open()
+  } catch (error) {
+    closeSync(fd)
+    throw error
+  }
+}
+
+export function writeChunks(fd: number, chunks: Uint8Array[]): void {
   for (const chunk of chunks) {
     let offset = 0
     while (offset < chunk.length) offset += writeSync(fd, chunk, offset, chunk.length - offset)

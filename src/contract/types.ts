@@ -19,6 +19,8 @@ export interface RunnerOptions {
   secretPaths?: string[]
   /** What is left out is as in DEFAULT_SANDBOX. */
   sandbox?: Partial<SandboxOptions>
+  /** False: no sandbox is made ahead of its execution. */
+  standby?: boolean
   /** Added to the contract's minimal environment. */
   env?: Record<string, string>
   /** Where unlinked temporary files are made; default: memory (/dev/shm) when it has the room, else the system's. */

@@ -1,45 +1,21 @@
-import { Socket } from 'node:net'
-import type { Duplex, Writable } from 'node:stream'
-import type { PublicKey } from '../../consensus/types.js'
 import { ContractError } from '../errors.js'
-import type { Libc } from '../libc.js'
 import type { ContractLimits } from '../limits.js'
-import type { LogFile } from '../log-files.js'
-import { type MessageChannel, openMessageChannel } from '../party-line/message-channel.js'
 import type { PartyLine } from '../party-line/party-line.js'
-import { buildCommand, resourceLimits } from '../process/command.js'
-import type { ControlGroup } from '../process/control-group.js'
 import type { DiskUsage } from '../process/disk-usage.js'
-import { sendKill } from '../process/kill.js'
-import { type Processes, ProcessGroup } from '../process/process-group.js'
-import { type Exit, type StartedProcess, startProcess } from '../process/start.js'
+import type { Processes } from '../process/process-group.js'
+import type { Exit } from '../process/start.js'
 import { Watchdog } from '../process/watchdog.js'
 import type { DeviceGuard } from '../sandbox/devices.js'
-import type { SandboxLaunch } from '../sandbox/launch.js'
 import { SandboxProcesses } from '../sandbox/processes.js'
-import type { Sandbox } from '../sandbox/sandbox.js'
-import { closeQuietly, type TempFiles } from '../temp-files.js'
 import type { Execution, ExecutionOutcome } from '../types.js'
-import { FdListChannels, NPL_READ_FD, NPL_WRITE_FD } from './channels.js'
+import { NPL_WRITE_FD } from './channels.js'
+import { FdListStart, type StartOptions, startError } from './start.js'
 
-export interface FdListRunOptions {
+export interface FdListRunOptions extends Omit<StartOptions, 'userCount'> {
   execution: Execution
-  /** Absolute path. */
-  binary: string
-  args: string[]
-  dir: string
-  env: Record<string, string>
-  publicKey: PublicKey
-  limits: ContractLimits
-  files: TempFiles
-  libc: Libc | null
-  sandbox: Sandbox
-  /** null: nothing but looks, or the sandbox, bounds its tasks. */
-  group: ControlGroup | null
+  publicKey: string
   disk: DiskUsage
   devices: DeviceGuard
-  stdout: LogFile
-  stderr: LogFile
   partyLine: PartyLine
   /** The contract runs as this process from now on; 0 when it has ended. */
   onProcess: (pid: number) => void
@@ -50,9 +26,10 @@ export interface FdListRunOptions {
 /** One execution of a contract with the `fdlist` interface, from its descriptors to its outputs. */
 export class FdListRun {
   readonly #options: FdListRunOptions
-  #processes: Processes | null = null
-  /** null: without a sandbox. */
-  #launch: SandboxLaunch | null = null
+  #start: FdListStart | null = null
+  #startMs = 0
+  /** Who made it ahead has said which process it is. */
+  #wasReady = false
   /** Why it was killed, when we did. */
   #killReason: string | null = null
 
@@ -60,104 +37,74 @@ export class FdListRun {
     this.#options = options
   }
 
-  /** Throws ContractError 'start-failed' when the process cannot be started. It runs when this returns its promise. */
-  async run(): Promise<ExecutionOutcome> {
-    const startMs = performance.now()
-    const writing = openMessageChannel(this.#options.limits.nplMessageBytes, this.#options.libc)
-    let channels: FdListChannels | null = null
+  /**
+   * Starts the contract: it runs when this is done. Throws ContractError 'start-failed'.
+   *
+   * @param ready a start that was made ahead for this execution
+   */
+  async begin(ready: FdListStart | null): Promise<void> {
+    const { execution } = this.#options
+    this.#startMs = performance.now()
+    if (ready !== null) {
+      this.#wasReady = true
+      if (await this.#go(ready)) return
+      this.#wasReady = false
+      // Its sandbox has just ended, and the contract had not begun.
+      await ready.discard()
+    }
+    const { users } = execution
+    await this.#go(new FdListStart({ ...this.#options, userCount: users.length }, users))
+  }
+
+  /** After `begin`: joins it to the party line at once, and waits for its end. Throws as `begin`. */
+  async finish(): Promise<ExecutionOutcome> {
+    const start = this.#start
+    if (start === null) throw new ContractError('start-failed', 'the contract was not started')
     try {
-      const reading = openReadingEnd(this.#options.libc)
-      try {
-        channels = this.#openChannels(reading.childEnd, writing.childEnd)
-        const child = this.#start(channels)
-        reading.closeChildEnd()
-        const { exitCode, signal } = this.#readExit(await this.#follow(child, channels, reading, writing))
-        await this.#checkDisk()
-        return this.#judge(channels, exitCode, signal, performance.now() - startMs)
-      } finally {
-        this.#launch?.close()
-        reading.close()
-      }
+      const { exitCode, signal } = this.#readExit(await this.#follow(start))
+      await this.#checkDisk()
+      return this.#judge(start, exitCode, signal, performance.now() - this.#startMs)
     } finally {
-      writing.close()
-      channels?.close()
+      this.#start = null
+      start.close()
+    }
+  }
+
+  async #go(start: FdListStart): Promise<boolean> {
+    const { execution, publicKey } = this.#options
+    this.#start = start
+    try {
+      return await start.go(execution, publicKey)
+    } catch (error) {
+      this.#start = null
+      await start.discard()
+      throw error
     }
   }
 
   /** Ends the contract's processes now; the execution has failed with `reason`. */
   kill(reason: string): void {
     this.#killReason ??= reason
-    this.#processes?.kill()
+    this.#start?.processes?.kill()
   }
 
-  #openChannels(nplRead: number | 'pipe', nplWrite: number | 'pipe'): FdListChannels {
-    const { execution, publicKey, limits, files, stdout, stderr } = this.#options
-    try {
-      return new FdListChannels({
-        execution,
-        publicKey,
-        limits,
-        files,
-        stdout: stdout.open(),
-        stderr: stderr.open(),
-        nplRead,
-        nplWrite
-      })
-    } catch (error) {
-      throw startError(error)
-    }
-  }
-
-  #start(channels: FdListChannels): StartedProcess {
-    const { binary, args, limits, dir, env, libc, sandbox, group } = this.#options
-    const { stdio } = channels
-    try {
-      group?.setLimits(limits)
-      const launch = sandbox.prepare({ binary, args, limits, givenFds: stdio.length })
-      this.#launch = launch
-      if (launch !== null) {
-        const child = startProcess({ command: launch.command, dir, env, stdio: [...stdio, ...launch.fds], libc })
-        if (child.pid !== null) this.#release(launch, child.pid)
-        return child
-      }
-      const command = buildCommand(binary, args, resourceLimits(limits, stdio.length), group?.doors)
-      return startProcess({ command, dir, env, stdio, libc })
-    } catch (error) {
-      throw startError(error)
-    }
-  }
-
-  #release(launch: SandboxLaunch, pid: number): void {
-    try {
-      launch.release(pid)
-    } catch (error) {
-      sendKill(-pid)
-      throw error
-    }
-  }
-
-  async #follow(
-    child: StartedProcess,
-    channels: FdListChannels,
-    reading: ReadingEnd,
-    writing: MessageChannel
-  ): Promise<Exit> {
+  async #follow(start: FdListStart): Promise<Exit> {
     const { partyLine, limits, onProcess } = this.#options
-    channels.closeGiven()
-    const exit = child.exit.catch((error: unknown) => Promise.reject(startError(error)))
-    if (child.pid === null) return await exit
-    const processes = this.#watch(child.pid)
-    this.#processes = processes
+    const { writing } = start
+    const { child, processes } = start
+    if (child === null) throw new ContractError('start-failed', 'the contract was not started')
+    const exit = child.whenEnded().catch((error: unknown) => Promise.reject(startError(error)))
+    if (child.pid === null || processes === null) return await exit
     if (this.#killReason !== null) processes.kill()
-    onProcess(child.pid)
+    if (!this.#wasReady) onProcess(child.pid)
     let watchdog: Watchdog | null = null
     try {
-      partyLine.start(reading.open(child))
+      partyLine.start(start.reading.open(child))
       writing.start(partyLine, child.stream(NPL_WRITE_FD))
       watchdog = new Watchdog({
         processes,
         limits,
-        check: (pids) => this.#check(channels, pids),
+        check: (pids) => this.#check(start, pids),
         onLimit: (reason) => this.kill(reason)
       })
       return await exit
@@ -171,26 +118,19 @@ export class FdListRun {
       await processes.clear()
       this.#boundLogs()
       await writing.drain()
-      this.#processes = null
       onProcess(0)
     }
   }
 
-  #watch(pid: number): Processes {
-    const { libc, group } = this.#options
-    const launch = this.#launch
-    return launch === null ? new ProcessGroup(pid, group) : new SandboxProcesses(pid, launch, libc, group)
-  }
-
-  #check(channels: FdListChannels, pids: readonly number[]): string | null {
+  #check({ channels, processes }: FdListStart, pids: readonly number[]): string | null {
     const { disk, limits } = this.#options
     this.#boundLogs()
-    return channels.checkOutputs() ?? this.#checkTmp() ?? disk.look(limits.stateBytes, pids)
+    return channels.checkOutputs() ?? this.#checkTmp(processes) ?? disk.look(limits.stateBytes, pids)
   }
 
-  #checkTmp(): string | null {
+  #checkTmp(processes: Processes | null): string | null {
     const { tmpBytes } = this.#options.limits
-    const used = this.#processes instanceof SandboxProcesses ? this.#processes.tmpUsage() : null
+    const used = processes instanceof SandboxProcesses ? processes.tmpUsage() : null
     return used !== null && used > tmpBytes ? `limit of ${tmpBytes} bytes in /tmp` : null
   }
 
@@ -204,7 +144,7 @@ export class FdListRun {
 
   /** What bwrap's end says about the contract's. Throws ContractError 'start-failed' when there was no contract. */
   #readExit(exit: Exit): Exit {
-    const launch = this.#launch
+    const launch = this.#start?.launch ?? null
     if (launch === null || this.#killReason !== null) return exit
     const inner = launch.readExit()
     if (inner !== null) return inner
@@ -222,7 +162,7 @@ export class FdListRun {
   }
 
   #judge(
-    channels: FdListChannels,
+    { channels }: FdListStart,
     exitCode: number | null,
     signal: string | null,
     durationMs: number
@@ -241,50 +181,4 @@ function describeExit(exitCode: number | null, signal: string | null, limits: Co
   if (signal === 'SIGXFSZ') return `limit of ${limits.fileBytes} bytes for a file`
   if (signal !== null) return `killed by ${signal}`
   return exitCode === 0 ? null : `exit code ${exitCode}`
-}
-
-function startError(error: unknown): ContractError {
-  if (error instanceof ContractError) return error
-  const { code, message } = error as NodeJS.ErrnoException
-  const remedy = code === 'EMFILE' || code === 'ENFILE' ? ': raise the limit of open files (ulimit -n)' : ''
-  return new ContractError('start-failed', `the contract could not be started: ${message}${remedy}`)
-}
-
-interface ReadingEnd {
-  readonly childEnd: number | 'pipe'
-  open(child: StartedProcess): Writable
-  closeChildEnd(): void
-  close(): void
-}
-
-/** A pipe where it can be had, since /dev/fd/N cannot open a socket; else child_process's socket pair. */
-function openReadingEnd(libc: Libc | null): ReadingEnd {
-  if (libc === null) {
-    return {
-      childEnd: 'pipe',
-      open: (child) => child.stream(NPL_READ_FD) as Duplex,
-      closeChildEnd: () => {},
-      close: () => {}
-    }
-  }
-  const [childEnd, ours] = libc.openPipe()
-  let isChildEndOpen = true
-  let stream: Socket | null = null
-  const closeChildEnd = () => {
-    if (isChildEndOpen) closeQuietly(childEnd)
-    isChildEndOpen = false
-  }
-  return {
-    childEnd,
-    open: () => {
-      stream = new Socket({ fd: ours, readable: false, writable: true })
-      return stream
-    },
-    closeChildEnd,
-    close: () => {
-      closeChildEnd()
-      if (stream === null) closeQuietly(ours)
-      else stream.destroy()
-    }
-  }
 }

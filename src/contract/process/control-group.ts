@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ContractLimits } from '../limits.js'
@@ -85,9 +86,12 @@ export class ControlGroup {
     }
   }
 
-  /** Puts a process that has no children yet into it. Throws an error with the system's code. */
-  add(pid: number): void {
-    for (const door of this.doors) writeFileSync(door, String(pid))
+  /**
+   * Puts a process that has no children yet into it. Takes some ms of waiting for the kernel (a grace period of RCU),
+   * so not in this thread. Throws an error with the system's code.
+   */
+  async add(pid: number): Promise<void> {
+    for (const door of this.doors) await writeFile(door, String(pid))
   }
 
   /** Members that are no zombies, by pid. */

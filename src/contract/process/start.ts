@@ -23,8 +23,8 @@ export interface StartOptions {
 export interface StartedProcess {
   /** null when it could not be started: `exit` rejects then. */
   pid: number | null
-  /** Rejects with an error that has the system's code. */
-  exit: Promise<Exit>
+  /** Rejects with an error that has the system's code. Nothing looks for the end before the first call. */
+  whenEnded(): Promise<Exit>
   /** Our end of a descriptor that was given as 'pipe'. */
   stream(index: number): Duplex | null
 }
@@ -43,7 +43,12 @@ export function startProcess(options: StartOptions): StartedProcess {
   if (libc === null || stdio.includes('pipe')) return startChild(options)
   const { command, dir, env } = options
   const pid = libc.spawn(command.file, command.args, env, dir, stdio as number[])
-  return { pid, exit: waitFor(pid, libc), stream: () => null }
+  let exit: Promise<Exit> | null = null
+  const whenEnded = () => {
+    exit ??= waitFor(pid, libc)
+    return exit
+  }
+  return { pid, whenEnded, stream: () => null }
 }
 
 function startChild({ command, dir, env, stdio }: StartOptions): StartedProcess {
@@ -52,7 +57,10 @@ function startChild({ command, dir, env, stdio }: StartOptions): StartedProcess 
     child.once('exit', (exitCode, signal) => resolve({ exitCode, signal }))
     child.once('error', reject)
   })
-  return { pid: child.pid ?? null, exit, stream: (index) => (child.stdio[index] ?? null) as Duplex | null }
+  // Whoever asks is told.
+  exit.catch(() => {})
+  const stream = (index: number) => (child.stdio[index] ?? null) as Duplex | null
+  return { pid: child.pid ?? null, whenEnded: () => exit, stream }
 }
 
 function waitFor(pid: number, libc: Libc): Promise<Exit> {

@@ -3,7 +3,7 @@ import type { Libc, ResourceLimit } from '../libc.js'
 import { buildCommand, type Command, enterGroups, limitTasks } from '../process/command.js'
 import type { ControlGroup } from '../process/control-group.js'
 import { type Exit, nameSignal } from '../process/start.js'
-import { closeQuietly, readWhole, type TempFiles } from '../temp-files.js'
+import { closeQuietly, readWhole, type TempFiles, writeChunks } from '../temp-files.js'
 import { type BwrapFacts, namespaceArguments } from './bwrap.js'
 import type { Layout } from './layout.js'
 
@@ -28,6 +28,8 @@ export interface LaunchOptions {
   tasks: number | null
 }
 
+type Pipe = [readEnd: number, writeEnd: number]
+
 /**
  * One start of bwrap. It writes to a file of ours which process became the first of its pid namespace and with which
  * code the contract ended; that code is missing when the contract was never started.
@@ -35,6 +37,12 @@ export interface LaunchOptions {
  * The limits. bwrap reads a part of its arguments from a pipe before it does anything else. What waits there lets us
  * set the limits of a process that already runs and has done nothing; the contract inherits them. If the node dies in
  * between, bwrap reads the end of the pipe and shows the contract less, or nothing to start.
+ *
+ * The gate. bwrap reads the filter of system calls from a second pipe, when all namespaces and mounts are made and
+ * before it starts anything inside. So the sandbox can be made ahead, and waits there. Not its --block-fd: that takes
+ * the end of a pipe, so also the node's death, for the word to go on; of a filter that ends early it says that it is
+ * none, and ends. For that the filter's first byte is there from the beginning, and once it is not there any more, bwrap
+ * has come to the gate.
  */
 export class SandboxLaunch {
   readonly command: Command
@@ -42,7 +50,9 @@ export class SandboxLaunch {
   readonly fds: number[] = []
   readonly #options: LaunchOptions
   readonly #status: number
-  #gate: [readEnd: number, writeEnd: number] | null = null
+  #arguments: Pipe | null = null
+  #gate: Pipe | null = null
+  /** Without the gate: a file. */
   #filter: number | null = null
   #firstPid: number | null = null
 
@@ -53,8 +63,13 @@ export class SandboxLaunch {
     this.#status = files.openAppend()
     try {
       const statusFd = this.#pass(this.#status, givenFds)
-      if (libc !== null) this.#gate = libc.openPipe()
-      if (filter !== null) this.#filter = files.openContent([filter])
+      if (libc !== null) {
+        this.#arguments = libc.openPipe()
+        if (filter !== null) {
+          this.#gate = libc.openPipe()
+          writeSync(this.#gate[1], filter, 0, 1)
+        }
+      } else if (filter !== null) this.#filter = files.openContent([filter])
       this.command = this.#buildCommand(statusFd)
     } catch (error) {
       this.close()
@@ -62,21 +77,46 @@ export class SandboxLaunch {
     }
   }
 
-  /** bwrap runs as `pid`: sets the limits and lets it go on. Throws an error with the system's code. */
-  release(pid: number): void {
+  get layout(): Layout {
+    return this.#options.layout
+  }
+
+  /**
+   * bwrap runs as `pid`: sets the limits and lets it make the sandbox; where there is no gate, also start the contract.
+   * Throws an error with the system's code. `close` must wait for it.
+   */
+  async begin(pid: number): Promise<void> {
     const { libc, limits, layout, group } = this.#options
-    if (libc === null || this.#gate === null) return
+    const pipe = this.#arguments
+    if (libc === null || pipe === null) return
+    // From now on the reading ends are bwrap's alone.
+    closeQuietly(pipe[0])
+    if (this.#gate !== null) closeQuietly(this.#gate[0])
+    this.#arguments = null
     try {
-      group?.add(pid)
       libc.setLimits(pid, limits)
-      const bytes = Buffer.from(layout.given.map((arg) => `${arg}\0`).join(''))
-      closeQuietly(this.#gate[0])
-      for (let offset = 0; offset < bytes.length; ) offset += writeSync(this.#gate[1], bytes, offset)
-    } catch (error) {
-      // It is gone already: its end says why.
-      if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error
+      await group?.add(pid)
+      writePipe(pipe[1], Buffer.from(layout.given.map((arg) => `${arg}\0`).join('')))
     } finally {
-      closeQuietly(this.#gate[1])
+      closeQuietly(pipe[1])
+    }
+  }
+
+  /** Whether bwrap has made all and waits for `go`. */
+  isAtGate(): boolean {
+    const { libc } = this.#options
+    return libc !== null && this.#gate !== null && libc.countWaiting(this.#gate[1]) === 0
+  }
+
+  /** After `begin`: the contract may start. False when bwrap is gone. Throws an error with the system's code. */
+  go(): boolean {
+    const { filter } = this.#options
+    const gate = this.#gate
+    if (gate === null || filter === null) return true
+    try {
+      return writePipe(gate[1], filter.subarray(1))
+    } finally {
+      closeQuietly(gate[1])
       this.#gate = null
     }
   }
@@ -97,9 +137,11 @@ export class SandboxLaunch {
 
   /** Idempotent. */
   close(): void {
-    if (this.#gate !== null) for (const fd of this.#gate) closeQuietly(fd)
+    if (this.#gate !== null) for (const fd of this.#arguments === null ? [this.#gate[1]] : this.#gate) closeQuietly(fd)
+    if (this.#arguments !== null) for (const fd of this.#arguments) closeQuietly(fd)
     if (this.#filter !== null) closeQuietly(this.#filter)
     this.#gate = null
+    this.#arguments = null
     this.#filter = null
     if (!this.#isClosed) closeQuietly(this.#status)
     this.#isClosed = true
@@ -115,13 +157,15 @@ export class SandboxLaunch {
   #buildCommand(statusFd: string): Command {
     const { bwrap, network, layout, binary, args, limits, givenFds, group, tasks } = this.#options
     const options = [...namespaceArguments(bwrap, network), '--json-status-fd', statusFd]
-    if (this.#filter !== null) options.push('--seccomp', this.#pass(this.#filter, givenFds))
-    const given = this.#gate === null ? layout.given : ['--args', this.#pass(this.#gate[0], givenFds)]
-    const bare = this.#gate === null ? buildCommand(binary, args, limits) : { file: binary, args }
+    const filter = this.#gate?.[0] ?? this.#filter
+    if (filter !== null) options.push('--seccomp', this.#pass(filter, givenFds))
+    const pipe = this.#arguments
+    const given = pipe === null ? layout.given : ['--args', this.#pass(pipe[0], givenFds)]
+    const bare = pipe === null ? buildCommand(binary, args, limits) : { file: binary, args }
     const inner = tasks === null ? bare : limitTasks(bare, tasks)
     const outer = { file: bwrap.path, args: [...options, ...given, ...layout.closed, '--', inner.file, ...inner.args] }
-    // Without the gate there is no moment at which it waits for us to put it there.
-    return this.#gate === null && group !== null ? enterGroups(outer, group.doors) : outer
+    // Without the pipe there is no moment at which it waits for us to put it there.
+    return pipe === null && group !== null ? enterGroups(outer, group.doors) : outer
   }
 
   #readNumber(name: 'child-pid' | 'exit-code'): number | null {
@@ -135,5 +179,17 @@ export class SandboxLaunch {
       }
     }
     return null
+  }
+}
+
+/** All of it; false when nobody reads any more. Throws an error with the system's code. */
+function writePipe(fd: number, bytes: Uint8Array): boolean {
+  try {
+    writeChunks(fd, [bytes])
+    return true
+  } catch (error) {
+    // It is gone already: its end says why.
+    if ((error as NodeJS.ErrnoException).code === 'EPIPE') return false
+    throw error
   }
 }

@@ -11,8 +11,9 @@ import { sendKill } from '../process/kill.js'
 import { startProcess } from '../process/start.js'
 import { closeQuietly, readWhole, type TempFiles } from '../temp-files.js'
 import { type BwrapFacts, findBwrap } from './bwrap.js'
+import { findDifference } from './inspect.js'
 import { SandboxLaunch } from './launch.js'
-import { buildLayout, findLayoutProblem } from './layout.js'
+import { buildLayout, findLayoutProblem, type Layout } from './layout.js'
 import { SandboxProcesses } from './processes.js'
 import { programPaths } from './programs.js'
 import { buildSyscallFilter } from './seccomp.js'
@@ -94,9 +95,27 @@ export class Sandbox {
     return this.#probing
   }
 
+  /** Whether a sandbox can be made ahead and wait for its contract. */
+  get canWait(): boolean {
+    return this.#isActive && this.#config.libc !== null && this.#filter !== null && this.#bwrap?.isSetuid === false
+  }
+
   /** What starts the contract inside, or null when it runs without a sandbox. Throws an error with a system's code. */
   prepare(start: SandboxStart): SandboxLaunch | null {
     return this.#isActive ? this.#launch(start) : null
+  }
+
+  /**
+   * Why the sandbox that `launch` made for the same start, and that waits with `pid` as its first process, is not what a
+   * new one would be; null when it is.
+   */
+  findDifference(launch: SandboxLaunch, start: SandboxStart, pid: number): string | null {
+    const now = this.#layout(start)
+    const { given, closed } = launch.layout
+    const isSame = (a: string[], b: string[]) => a.length === b.length && a.every((word, index) => word === b[index])
+    if (!isSame(given, now.given) || !isSame(closed, now.closed)) return 'the files to show are others'
+    const path = findDifference(now, pid)
+    return path === null ? null : `${path} is another`
   }
 
   async #probe(): Promise<void> {
@@ -136,8 +155,8 @@ export class Sandbox {
       launch = this.#launch({ binary: '/bin/sh', args, limits: DEFAULT_LIMITS, givenFds: 3 })
       const stdio = [input, words, words, ...launch.fds]
       const child = startProcess({ command: launch.command, dir, env: {}, stdio, libc })
-      if (child.pid === null) await child.exit
-      else if (!(await this.#endsInTime(launch, child.pid, child.exit))) {
+      if (child.pid === null) await child.whenEnded()
+      else if (!(await this.#endsInTime(launch, child.pid, child.whenEnded()))) {
         return `bubblewrap did not end within ${PROBE_WAIT_MS / 1000} s`
       }
       if (launch.readExit()?.exitCode === PROBE_EXIT) return null
@@ -158,7 +177,8 @@ export class Sandbox {
       sendKill(-pid)
     }, PROBE_WAIT_MS)
     try {
-      launch.release(pid)
+      await launch.begin(pid)
+      launch.go()
     } catch (error) {
       sendKill(-pid)
       throw error
@@ -170,20 +190,25 @@ export class Sandbox {
     return !isLate
   }
 
-  #launch({ binary, args, limits, givenFds }: SandboxStart): SandboxLaunch {
-    const { dir, network, paths, secretPaths, files, libc, group } = this.#config
-    const bwrap = this.#bwrap as BwrapFacts
-    const layout = buildLayout({
+  #layout({ binary, limits }: SandboxStart): Layout {
+    const { dir, paths, secretPaths } = this.#config
+    return buildLayout({
       dir,
       binary,
       system: this.#system,
       readable: [...this.#programPaths(binary), ...paths],
       secretPaths,
-      tmpBytes: bwrap.hasSize ? limits.tmpBytes : null
+      tmpBytes: this.#bwrap?.hasSize ? limits.tmpBytes : null
     })
+  }
+
+  #launch(start: SandboxStart): SandboxLaunch {
+    const { network, files, libc, group } = this.#config
+    const { binary, args, limits, givenFds } = start
+    const bwrap = this.#bwrap as BwrapFacts
     return new SandboxLaunch({
       bwrap,
-      layout,
+      layout: this.#layout(start),
       network,
       binary,
       args,
