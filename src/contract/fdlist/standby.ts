@@ -88,9 +88,7 @@ export class Standby {
     this.#cancel()
     const start = this.#start
     this.#start = null
-    if (start !== null) {
-      this.#ending = this.#ending.then(() => start.discard()).finally(() => this.#options.marker.clear())
-    }
+    if (start !== null) this.#ending = this.#ending.then(() => this.#end(start))
     return this.#ending
   }
 
@@ -112,6 +110,15 @@ export class Standby {
       if (pid !== null) marker.set(pid)
     } catch (error) {
       this.#giveUp(error as Error)
+    }
+  }
+
+  async #end(start: FdListStart): Promise<void> {
+    try {
+      await start.discard()
+      this.#options.marker.clear()
+    } catch (error) {
+      this.#options.log.warn(`A sandbox that was made ahead could not be ended in order: ${(error as Error).message}`)
     }
   }
 
