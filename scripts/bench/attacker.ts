@@ -1,6 +1,10 @@
-/** The process that attacks: takes one command from its parent, says when the attack goes on, and how much it did. */
+/** The process that attacks: says when it is loaded, takes one command from its parent, says when the attack goes on, and how much it did. */
+import { setTimeout as delay } from 'node:timers/promises'
 import type { AttackRun, Target } from '../../test/helpers/attack.js'
 import { listAttacks } from '../../test/helpers/attacks.js'
+
+/** Time for the first thing to be done. */
+const BEGIN_MS = 10_000
 
 export interface AttackerCommand {
   name: string
@@ -34,6 +38,9 @@ if (process.send !== undefined) {
     if (attack === undefined) process.exit(2)
     startMs = performance.now()
     run = await attack.start(message.target)
+    const endMs = performance.now() + BEGIN_MS
+    while (run.count() === 0 && performance.now() < endMs) await delay(20)
     say({ perS: 0 })
   })
+  say({ perS: 0 })
 }

@@ -7,6 +7,8 @@ export interface Target {
   pubport: number
   peerport: number
   tcpport: number
+  /** Encoded; needed by attacks on the peer port. Strangers get it by asking. */
+  genesis?: Uint8Array
   /** Of a member whose node does not run. */
   memberKeys?: KeyPair
 }

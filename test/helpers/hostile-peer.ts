@@ -1,5 +1,6 @@
 import '../../src/network/shim.js'
 import { randomBytes } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import { identify } from '@libp2p/identify'
 import type { Connection, Stream } from '@libp2p/interface'
 import { noise } from '@libp2p/noise'
@@ -19,6 +20,8 @@ import { toPrivateKey, toPublicKey } from '../../src/network/peer-id.js'
 import { describeNetwork } from '../../src/node/genesis.js'
 
 const TIMEOUT_MS = 10_000
+const ASKED_MAX = 10
+const ASKED_AGAIN_MS = 1000
 
 export interface DialOptions {
   genesis: Genesis
@@ -27,10 +30,17 @@ export interface DialOptions {
   hello?: boolean
 }
 
-/** What any stranger can ask a node for. */
+/** What any stranger can ask a node for, not too often. */
 export async function askForGenesis(address: string): Promise<Genesis> {
-  const { invitation } = await askForInvitation(address, { keyPair: createKeyPair(), timeoutMs: TIMEOUT_MS })
-  return decodeGenesis(pb.Invitation.decode(invitation).genesis)
+  for (let tries = 1; ; tries++) {
+    try {
+      const { invitation } = await askForInvitation(address, { keyPair: createKeyPair(), timeoutMs: TIMEOUT_MS })
+      return decodeGenesis(pb.Invitation.decode(invitation).genesis)
+    } catch (error) {
+      if (tries === ASKED_MAX) throw error
+      await delay(ASKED_AGAIN_MS)
+    }
+  }
 }
 
 /** A libp2p node of no manners with one connection: opens what streams it likes and writes what bytes it likes. */

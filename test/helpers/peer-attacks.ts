@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
 import type { Stream } from '@libp2p/interface'
-import { encodeConsensusMessage } from '../../src/codec/index.js'
+import { decodeGenesis, encodeConsensusMessage } from '../../src/codec/index.js'
 import * as join from '../../src/codec/pb/join.js'
 import * as wire from '../../src/codec/pb/network.js'
 import * as sync from '../../src/codec/pb/sync.js'
@@ -66,7 +66,7 @@ async function attackAs(
   const address = `/ip4/${target.host}/tcp/${target.tcpport}`
   const scene: Scene = {
     address,
-    genesis: await askForGenesis(address),
+    genesis: target.genesis === undefined ? await askForGenesis(address) : decodeGenesis(target.genesis),
     count: 0,
     isOver: false,
     add(count = 1) {
