@@ -1,7 +1,7 @@
 /**
  * What the contract's sandbox costs: starts a contract that does nothing, in turn without a sandbox, with one, and with
  * one that is made ahead, and prints the times of an execution and their ratio to the first.
- * `npx tsx scripts/bench/sandbox.ts [executions] [users] [pause]`: the pause between two executions is in ms.
+ * `npm run bench sandbox [executions] [users] [pause]`: the pause between two executions is in ms.
  */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -10,9 +10,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { pino } from 'pino'
 import { ContractRunner, DEFAULT_LIMITS } from '../../src/contract/index.js'
 
-const executions = Number(process.argv[2] ?? 300)
-const userCount = Number(process.argv[3] ?? 3)
-const pauseMs = Number(process.argv[4] ?? 20)
+const numbers = process.argv.slice(2).filter((word) => word !== 'sandbox')
+const [executions = 300, userCount = 3, pauseMs = 40] = numbers.map(Number)
 const keyOf = (number: number) => number.toString(16).padStart(64, '0')
 const users = Array.from({ length: userCount }, (_, index) => ({ key: keyOf(index + 1), inputs: [Buffer.from('x')] }))
 const at = (sorted: number[], share: number) => sorted[Math.floor(sorted.length * share)] ?? Number.NaN
