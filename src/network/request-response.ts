@@ -320,6 +320,8 @@ export class RequestResponse {
         log.warn({ err: error, protocol: registration.protocol }, 'a request handler failed')
       const body = Failure.encode({ code: failure.code, message: failure.message.slice(0, MAX_WORDS) })
       await this.#send(stream, peer, FRAME_ERROR, body, ended.signal)
+      // Of a request that was refused unread, its end is still to be seen.
+      if (stream.readStatus === 'paused') stream.resume()
     } finally {
       this.#stopping.signal.removeEventListener('abort', onStop)
       const left = (this.#active.get(peer) ?? 1) - 1

@@ -55,7 +55,11 @@ describe('streams before hello', { timeout: 60_000 }, () => {
     await target.network.handle('echo', 1, {}, async (body) => body)
     const attacker = await startAttacker(target, false)
     const protocol = `/hp/${target.options.networkId}/echo/1`
-    const streams = await Promise.all(Array.from({ length: 40 }, () => attacker.connection.newStream(protocol)))
+    const opening = Array.from({ length: 40 }, () => attacker.connection.newStream(protocol))
+    // One that is reset at once may not even seem to be open.
+    const streams = (await Promise.allSettled(opening)).flatMap((each) =>
+      each.status === 'fulfilled' ? [each.value] : []
+    )
     await until('those above the limit are reset', () => streams.filter(({ status }) => status === 'open').length === 8)
   })
 })
