@@ -99,7 +99,8 @@ export class GossipIntake {
       return 'ignore'
     const hash = proposalHashOf(message.signed)
     const { pool } = this.#options
-    if (pool.whole(hash) !== undefined || pool.isFull(seq, key, hash)) return 'ignore'
+    if (pool.whole(hash) !== undefined) return this.#heardAgain(seq, key)
+    if (pool.isFull(seq, key, hash)) return 'ignore'
     const payload = openProposal(message, this.#options.networkId)
     if (seq > this.#options.core.seq + 1) {
       this.#options.onBehind(seq, key)
@@ -109,6 +110,12 @@ export class GossipIntake {
       if (proposal !== null) this.#options.push({ type: 'proposal', proposal })
     })
     return 'accept'
+  }
+
+  /** Nothing new, but that its validator still waits at a later ledger, which may have been asked for in vain. */
+  #heardAgain(seq: number, validator: PublicKey): GossipVerdict {
+    if (seq > this.#options.core.seq) this.#options.onBehind(seq, validator)
+    return 'ignore'
   }
 
   #onVote(signed: Signed, hint: Hash[], from: PublicKey): GossipVerdict {
@@ -122,7 +129,8 @@ export class GossipIntake {
     // The hint is not signed: whoever hands the vote on could spoil it, so that it counts from its validator alone.
     const proposals = from === signed.key ? hint : []
     const name = `${kind} ${attempt} ${signed.key} ${proposals.length > 0}`
-    if (this.#heard.has(seq, name) || this.#options.isFull()) return 'ignore'
+    if (this.#heard.has(seq, name)) return this.#heardAgain(seq, signed.key)
+    if (this.#options.isFull()) return 'ignore'
     if (!isSignatureValid(SIGNING_DOMAINS.vote, signed)) return 'reject'
     if (this.#isNear(seq, attempt)) this.#heard.add(seq, name)
     const vote: Vote = { validator: signed.key, seq, attempt, kind, hash, signature: signed.signature, proposals }
