@@ -47,6 +47,7 @@ export class WholeChecks {
   violation: WholeViolation | null = null
   /** The agreed chain, from ledger 1 on. */
   readonly chain = new Map<number, Ledger>()
+  readonly #early = new Map<number, { node: WholeNode; ledger: Ledger }>()
   readonly #executed = new Map<number, Executed>()
   readonly #sent = new Map<Hash, PublicKey>()
   readonly #taken = new Map<Hash, number>()
@@ -87,6 +88,11 @@ export class WholeChecks {
       return
     }
     const before = this.chain.get(seq - 1)
+    if (seq > 1 && before === undefined) {
+      // Its node was killed when that ledger was on the disk and before it could say so; it is read back.
+      this.#early.set(seq, { node, ledger })
+      return
+    }
     if (seq > 1 && before?.hash !== ledger.header.prevHash) {
       this.fail('chain', `ledger ${seq} of ${node.name} does not follow ledger ${seq - 1}`)
     }
@@ -98,6 +104,9 @@ export class WholeChecks {
       this.#taken.set(id, seq)
     }
     if (seq > 1) this.#checkResult(seq - 1, ledger)
+    const next = this.#early.get(seq + 1)
+    this.#early.delete(seq + 1)
+    if (next !== undefined) this.ledgerStored(next.node, next.ledger)
   }
 
   /** The result that `next` agrees on for the ledger before it is the true one, or void. */

@@ -4,6 +4,9 @@ import { type CrashKind, JOURNAL_PATH, LEDGERS_PATH, type WholeNode } from './wh
 /** A node that was told to stop has stopped after this. */
 export const STOP_MAX_MS = 60_000
 
+/** How long it takes to start a node again that has to, once the faults are over. */
+const AFTER_FAULTS_DOWN_MS = 500
+
 /** What befalls the nodes and the links between them, and what operators do about it. */
 export class Faults {
   readonly #stage: Stage
@@ -86,7 +89,7 @@ export class Faults {
   }
 
   #startLater(node: WholeNode): void {
-    const { downMs } = this.#stage.profile
+    const downMs = this.#stage.healed === null ? this.#stage.profile.downMs : AFTER_FAULTS_DOWN_MS
     this.#stage.clock.schedule(this.#stage.random.fraction() * 2 * downMs, () => {
       if (this.#stage.healed === null || this.#stage.healed.includes(node)) node.start()
     })

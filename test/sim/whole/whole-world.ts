@@ -167,7 +167,7 @@ class WholeWorld implements Stage {
       history,
       events: {
         onLedger: (of, ledger) => this.#onLedger(of, ledger),
-        onUp: (of) => this.note(`${of.name} is up at ledger ${of.node?.ledgers.tip().seq}`),
+        onUp: (of) => this.#onUp(of),
         onLog: (of, level, message) => this.#onLog(of, level, message),
         conductOf: (of) => this.#conductOf(of),
         users: (of) => ({
@@ -276,6 +276,18 @@ class WholeWorld implements Stage {
 
   // What nodes do
 
+  #onUp(of: WholeNode): void {
+    const { node } = of
+    if (node === null) return
+    const { seq } = node.ledgers.tip()
+    this.note(`${of.name} is up at ledger ${seq}`)
+    if (seq === 0 || this.checks.chain.has(seq)) return
+    // It was killed when this ledger was on its disk and before it could say so.
+    void node.ledgers.get(seq).then((stored) => {
+      if (stored !== null) this.checks.ledgerStored(of, stored.ledger)
+    })
+  }
+
   #onLedger(node: WholeNode, ledger: Ledger): void {
     const { seq, result } = ledger.header
     this.#trace.foldHash(ledger.hash)
@@ -328,10 +340,16 @@ class WholeWorld implements Stage {
   #hasHealed(goal: number): boolean {
     for (const { isUp, node } of this.healed ?? []) {
       if (!isUp || node === null || node.ledgers.tip().seq < goal || node.executor.backlog > 1) return false
-      if (node.executor.diverged !== null) return false
+      if (node.executor.diverged !== null || !this.#hasNewState(node.ledgers.tip().seq, node.state.committedRoot))
+        return false
     }
     if (!this.#crowd.isProbing) this.#crowd.probe()
     return this.#crowd.unanswered === 0
+  }
+
+  /** The state is the one that the last ledger here agrees on, or that of one of the two before. */
+  #hasNewState(tip: number, root: string): boolean {
+    return [tip, tip - 1, tip - 2].some((seq) => this.checks.chain.get(seq)?.header.result.stateRoot === root)
   }
 
   #describeStandstill(goal: number): string {
