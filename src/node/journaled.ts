@@ -149,12 +149,12 @@ export function silenceOf(
   const n = config.unl.length
   if (unsureSinceMs === null || !config.unl.includes(self)) return unsureSinceMs
   if (n - 1 < quorumOf(n, config.threshold)) {
-    log.warn('the journal (hist/journal) is gone although there are ledgers: earlier votes, if any, are forgotten')
+    log.warn('the journal (hist/journal) is not the one that these ledgers know: one of them was lost: earlier votes, if any, are forgotten')
     return null
   }
   const until = new Date(unsureSinceMs + CLOCK_MARGIN_MS).toISOString()
   log.warn(
-    `the journal (hist/journal) is gone although there are ledgers: no vote is given before a ledger of a time after ${until}`
+    `the journal (hist/journal) is not the one that these ledgers know: one of them was lost: no vote is given before a ledger of a time after ${until}`
   )
   return unsureSinceMs + CLOCK_MARGIN_MS
 }
