@@ -149,7 +149,9 @@ export function silenceOf(
   const n = config.unl.length
   if (unsureSinceMs === null || !config.unl.includes(self)) return unsureSinceMs
   if (n - 1 < quorumOf(n, config.threshold)) {
-    log.warn('the journal (hist/journal) is not the one that these ledgers know: one of them was lost: earlier votes, if any, are forgotten')
+    log.warn(
+      'the journal (hist/journal) is not the one that these ledgers know: one of them was lost: earlier votes, if any, are forgotten'
+    )
     return null
   }
   const until = new Date(unsureSinceMs + CLOCK_MARGIN_MS).toISOString()
