@@ -135,7 +135,7 @@ describe('nodes that are killed', () => {
     await node.start()
     await cluster.waitUntilReady()
     const said = (words: RegExp): boolean => node.log().some(({ msg }) => words.test(String(msg)))
-    expect(said(/journal .* is gone .* no vote is given before/)).toBe(true)
+    expect(said(/journal .* was lost: no vote is given before/)).toBe(true)
     expect(await node.waitFor('an answer', () => true)).toMatchObject({
       warnings: expect.arrayContaining([expect.stringMatching(/does not vote/)])
     })
