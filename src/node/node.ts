@@ -29,7 +29,7 @@ import { invitationOf, serveJoining } from './join/join-services.js'
 import { fetchStartRecords } from './join/start-records.js'
 import { NplBridge } from './npl-bridge.js'
 import { ProposalPool } from './proposal-pool.js'
-import { findUnanswered } from './resume.js'
+import { findPlace } from './resume.js'
 import { fetchOutputs, ProposalFetcher, SERVICES, serve } from './services.js'
 import { copyState, serveState } from './state-copy.js'
 import { createAdminSource, oldestSynced } from './status.js'
@@ -40,9 +40,6 @@ export interface StartOptions {
   config: NodeConfig
   log: Logger
 }
-
-/** Ledgers whose state root is looked for when the state on disk is not that of the tip. */
-const ROOTS_TRIED = 10_000
 
 /**
  * One node: puts the parts together, starts them from the disk upwards and stops them in the opposite order. What runs
@@ -550,14 +547,10 @@ export class HotPocketNode {
     const tip = this.ledgers.tip().seq
     // Without the content of its last ledger a node executes nothing: it copies the state of a later one.
     if (tip < this.ledgers.first() && tip > 0) return this.executor.wait()
-    for (let seq = tip; seq > Math.max(-1, tip - ROOTS_TRIED); seq--) {
-      const header = await this.ledgers.header(seq)
-      if (header === null) break
-      const root = header.result.stateRoot
-      if (root !== this.state.committedRoot && seq !== tip) continue
-      if ((await this.#recover(root)) === 'unknown') continue
+    const seq = await findPlace(this.ledgers, this.state, (root) => this.#recover(root))
+    if (seq !== null) {
       if (seq === 0) this.executor.genesis((await this.ledgers.get(0))?.ledger as Ledger)
-      if (tip > 0) this.executor.resume(await findUnanswered(this.ledgers, Math.max(seq, 1), root), tip)
+      if (tip > 0) this.executor.resume(Math.max(seq, 1), tip)
       return
     }
     this.log.error('the state directory holds no agreed state of the kept ledgers: it is copied from peers')
