@@ -84,7 +84,7 @@ export function limitTasks({ file, args }: Command, tasks: number): Command {
 }
 
 function enter(doors: readonly string[]): string[] {
-  return doors.map((path) => `echo $$ > '${path.replaceAll("'", "'\\''")}'`)
+  return doors.map((path) => `echo 0 > '${path.replaceAll("'", "'\\''")}'`)
 }
 
 let hardLimits: Map<string, number> | null = null

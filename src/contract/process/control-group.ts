@@ -69,9 +69,12 @@ export class ControlGroup {
     return null
   }
 
-  /** Where a process writes its pid to enter, for those who do it themselves: one file for each hierarchy. */
+  /**
+   * Where a process of one thread writes 0 to enter by itself: one file for each hierarchy. In version 1 that goes at once,
+   * since the kernel need not keep others from starting threads meanwhile.
+   */
   get doors(): string[] {
-    return this.#dirs.map((dir) => join(dir, 'cgroup.procs'))
+    return this.#dirs.map((dir) => join(dir, this.version === 1 ? 'tasks' : 'cgroup.procs'))
   }
 
   /** Sets the limits for the next execution. Throws an error with the system's code. */
@@ -91,7 +94,7 @@ export class ControlGroup {
    * so not in this thread. Throws an error with the system's code.
    */
   async add(pid: number): Promise<void> {
-    for (const door of this.doors) await writeFile(door, String(pid))
+    for (const dir of this.#dirs) await writeFile(join(dir, 'cgroup.procs'), String(pid))
   }
 
   /** Members that are no zombies, by pid. */
