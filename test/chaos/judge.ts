@@ -1,5 +1,3 @@
-import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { pino } from 'pino'
 import { acquireNodeLock } from '../../src/admin/index.js'
 import { contractPaths } from '../../src/config/index.js'
@@ -7,6 +5,7 @@ import type { Ledger, UserOutput } from '../../src/consensus/types.js'
 import { LedgerStore } from '../../src/ledger/index.js'
 import { runCli } from '../helpers/cli.js'
 import type { NodeProcess } from '../helpers/node-process.js'
+import { readState } from '../helpers/state-files.js'
 import type { Manifest } from './manifest.js'
 import type { ChaosUser } from './traffic.js'
 import { type ConnectionEnd, checkAnswers, type PlayedChain, replay } from './truth.js'
@@ -81,12 +80,6 @@ async function readChain(name: string, node: NodeProcess): Promise<Chain> {
     await store.close()
     await lock.release()
   }
-}
-
-function readState(dir: string): Map<string, string> {
-  const entries = readdirSync(dir, { recursive: true, withFileTypes: true })
-  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
-  return new Map(files.sort().map((path) => [path.slice(dir.length + 1), readFileSync(path, 'latin1')]))
 }
 
 function compare(chain: Chain, longest: Chain): void {

@@ -9,10 +9,13 @@ import { contractPaths, createContractDir } from '../../src/config/index.js'
 import { createKeyPair } from '../../src/crypto/index.js'
 import { NodeProcess } from '../helpers/node-process.js'
 import { findFreePort, HOST } from '../helpers/ports.js'
+import { canMountDisks, mountSmallDisk, releaseDisk } from '../helpers/small-disk.js'
 import { LinkProxy } from './link-proxy.js'
 import type { Manifest } from './manifest.js'
 import { buildOtherVersion, type OtherVersion } from './other-version.js'
-import { canMountDisks, mountSmallDisk, releaseDisk } from './small-disk.js'
+
+/** Room for a node of a short run, and little enough to be filled in no time. */
+const DISK_MB = 48
 
 const BOOK = fileURLToPath(new URL('../fixtures/contracts/book.sh', import.meta.url))
 const CLOCK = new URL('clock-shift.mjs', import.meta.url)
@@ -77,7 +80,7 @@ export class ChaosNetwork {
       const isWs = manifest.transport === 'ws'
       // A small disk holds the directory; its log lies outside.
       if (isMounting && manifest.smallDisks.includes(index)) {
-        mountSmallDisk(join(dir, `disk${index}`))
+        mountSmallDisk(join(dir, `disk${index}`), DISK_MB)
         this.#mounted.push(index.toString())
       }
       const home = this.hasSmallDisk(index) ? join(dir, `disk${index}`, 'node') : path

@@ -1,4 +1,3 @@
-import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { expect } from 'vitest'
@@ -7,6 +6,7 @@ import { contractPaths } from '../../src/config/index.js'
 import type { Ledger, UserOutput } from '../../src/consensus/types.js'
 import { LedgerStore, verifyChain } from '../../src/ledger/index.js'
 import type { NodeProcess } from './node-process.js'
+import { readState } from './state-files.js'
 
 const EMPTY = 'no outputs'
 
@@ -41,12 +41,6 @@ export async function readChain(node: NodeProcess): Promise<Chain> {
     await store.close()
     await lock.release()
   }
-}
-
-function readState(dir: string): Map<string, string> {
-  const entries = readdirSync(dir, { recursive: true, withFileTypes: true })
-  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
-  return new Map(files.sort().map((path) => [path.slice(dir.length + 1), readFileSync(path, 'latin1')]))
 }
 
 export interface ChainCheck {

@@ -13,11 +13,12 @@ import { decodeGenesis, networkIdOf } from '../../src/codec/index.js'
 import * as pb from '../../src/codec/pb/join.js'
 import type { Genesis, PublicKey } from '../../src/consensus/types.js'
 import { createKeyPair, type KeyPair } from '../../src/crypto/index.js'
-import { Deadline } from '../../src/network/deadline.js'
-import { exchangeHello, HELLO_PROTOCOL } from '../../src/network/hello.js'
-import { askForInvitation, PROTOCOL_VERSION } from '../../src/network/index.js'
+import { HELLO_PROTOCOL } from '../../src/network/hello.js'
+import { askForInvitation } from '../../src/network/index.js'
 import { toPrivateKey, toPublicKey } from '../../src/network/peer-id.js'
 import { describeNetwork } from '../../src/node/genesis.js'
+import { sayHello } from './say-hello.js'
+import { varint } from './varint.js'
 
 const TIMEOUT_MS = 10_000
 const ASKED_MAX = 10
@@ -109,32 +110,9 @@ export class HostilePeer {
   async #sayHello(): Promise<void> {
     const stream = await this.open(HELLO_PROTOCOL)
     const role = this.genesis.config.unl.includes(this.publicKey) ? 'validator' : 'observer'
-    const own = () => ({
-      ...describeNetwork(this.genesis),
-      role: role as 'validator' | 'observer',
-      seq: 0,
-      lcl: '00'.repeat(32),
-      protocolVersion: PROTOCOL_VERSION,
-      agent: 'attacker',
-      networkId: this.networkId,
-      publicKey: this.publicKey,
-      addresses: [],
-      timeMs: Date.now(),
-      instance: randomBytes(16).toString('hex'),
-      alone: true,
-      relay: false,
-      observed: ''
-    })
-    const accept = () => ({ accepted: true, code: 'ok', reason: '' })
-    const deadline = new Deadline(TIMEOUT_MS)
-    try {
-      const from = toPublicKey(this.connection.remotePeer) as PublicKey
-      const { received } = await exchangeHello(stream, true, own, from, accept, deadline)
-      if (!received.accepted) throw new Error(received.reason)
-      await stream.close()
-    } finally {
-      deadline.clear()
-    }
+    const description = { ...describeNetwork(this.genesis), role, seq: 0, lcl: '00'.repeat(32) } as const
+    const { networkId, publicKey } = this
+    await sayHello(stream, { networkId, publicKey, description }, toPublicKey(this.connection.remotePeer) as PublicKey)
   }
 }
 
@@ -145,16 +123,6 @@ export function trySend(stream: Stream, bytes: Uint8Array): boolean {
   } catch {
     return false
   }
-}
-
-export function varint(value: number): Buffer {
-  const bytes: number[] = []
-  let rest = value
-  while (rest >= 0x80) {
-    bytes.push((rest % 0x80) | 0x80)
-    rest = Math.floor(rest / 0x80)
-  }
-  return Buffer.from([...bytes, rest])
 }
 
 /** A frame of hello and of requests: length, kind (0: message), body. */

@@ -12,7 +12,8 @@ import { createKeyPair } from '../../src/crypto/index.js'
 import { encodeBatchRequest, encodeForwardRequest } from '../../src/node/forwarding/wire.js'
 import type { Attack, AttackRun, Target } from './attack.js'
 import { Forger, randomHash } from './forger.js'
-import { askForGenesis, frame, gossipFrame, HostilePeer, trySend, varint } from './hostile-peer.js'
+import { askForGenesis, frame, gossipFrame, HostilePeer, trySend } from './hostile-peer.js'
+import { varint } from './varint.js'
 
 type Who = 'observer' | 'member' | 'stranger'
 

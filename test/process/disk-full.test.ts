@@ -1,6 +1,5 @@
-import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { closeSync, mkdirSync, openSync, rmSync, symlinkSync, writeFileSync, writeSync } from 'node:fs'
+import { symlinkSync, writeFileSync } from 'node:fs'
 import { cp, mkdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
@@ -8,6 +7,7 @@ import { contractPaths } from '../../src/config/index.js'
 import { checkOneChain } from '../helpers/chain.js'
 import { Cluster, makeTempDir, onCleanup } from '../helpers/cluster.js'
 import type { NodeProcess } from '../helpers/node-process.js'
+import { canMountDisks, fillDisk, mountSmallDisk, releaseDisk } from '../helpers/small-disk.js'
 import { Talker } from '../helpers/talker.js'
 
 /** Slow enough for a node that is behind to come up to the others on a machine that has much to do. */
@@ -19,25 +19,7 @@ const CATCH_UP_MS = 180_000
 
 vi.setConfig({ testTimeout: 600_000 })
 
-function mountDisk(dir: string, mb: number): void {
-  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${mb}m`, 'tmpfs', dir], { stdio: 'pipe' })
-}
-
-function canMount(): boolean {
-  const dir = `/tmp/hp-mount-${process.pid}`
-  mkdirSync(dir)
-  try {
-    mountDisk(dir, 1)
-    execFileSync('umount', [dir])
-    return true
-  } catch {
-    return false
-  } finally {
-    rmSync(dir, { recursive: true, force: true })
-  }
-}
-
-const isPossible = process.platform === 'linux' && process.getuid?.() === 0 && canMount()
+const isPossible = canMountDisks()
 if (!isPossible) console.log('Skipped: a small disk to be filled can only be mounted by root.')
 
 /** Moves the directory of a node that does not run onto a small disk of its own; its log stays outside. */
@@ -45,34 +27,15 @@ async function giveDisk(node: NodeProcess): Promise<void> {
   const kept = `${node.dir}.kept`
   const logs = await makeTempDir()
   await rename(node.dir, kept)
-  await mkdir(node.dir)
-  mountDisk(node.dir, DISK_MB)
+  mountSmallDisk(node.dir, DISK_MB)
   onCleanup(async () => {
     await node.stop()
-    execFileSync('umount', ['-l', node.dir])
+    releaseDisk(node.dir)
   })
   await cp(kept, node.dir, { recursive: true, preserveTimestamps: true })
   await rm(kept, { recursive: true })
   await mkdir(join(node.dir, 'log'), { recursive: true })
   symlinkSync(join(logs, 'node.log'), node.logPath)
-}
-
-/** Takes all room but `left` bytes; resolves with how to give it back. */
-function fillDisk(node: NodeProcess, left = 0): () => void {
-  const path = join(node.dir, 'filler')
-  const fd = openSync(path, 'w')
-  const block = Buffer.alloc(4096, 1)
-  const spare = join(node.dir, 'spare')
-  if (left > 0) writeFileSync(spare, Buffer.alloc(left, 1))
-  try {
-    for (;;) writeSync(fd, block)
-  } catch (error) {
-    expect((error as NodeJS.ErrnoException).code).toBe('ENOSPC')
-  } finally {
-    closeSync(fd)
-  }
-  rmSync(spare, { force: true })
-  return () => rmSync(path)
 }
 
 async function expectStopped(cluster: Cluster, node: NodeProcess): Promise<void> {
@@ -101,7 +64,7 @@ describe.skipIf(!isPossible)('a node whose disk is full', () => {
 
     for (const left of [0, 200_000]) {
       await expectGoOn(cluster, talkers)
-      const makeRoom = fillDisk(node, left)
+      const makeRoom = fillDisk(node.dir, left)
       await expectStopped(cluster, node)
       await expectGoOn(cluster, talkers)
       if (left === 0) {
@@ -119,7 +82,7 @@ describe.skipIf(!isPossible)('a node whose disk is full', () => {
     const { state, snapshot } = contractPaths(node.dir)
     await rm(snapshot, { recursive: true })
     await rm(join(state, 'data'))
-    const makeRoom = fillDisk(node, 4_000_000)
+    const makeRoom = fillDisk(node.dir, 4_000_000)
     await node.start()
     await expectStopped(cluster, node)
     expect(node.log().some(({ msg }) => /copied from peers/.test(msg))).toBe(true)

@@ -1,5 +1,4 @@
 import '../../../src/network/shim.js'
-import { randomBytes } from 'node:crypto'
 import { circuitRelayTransport } from '@libp2p/circuit-relay-v2'
 import { identify } from '@libp2p/identify'
 import type { Connection, PeerId, Stream } from '@libp2p/interface'
@@ -13,10 +12,10 @@ import { createLibp2p } from 'libp2p'
 import { onTestFinished } from 'vitest'
 import type { PublicKey } from '../../../src/consensus/types.js'
 import { createKeyPair } from '../../../src/crypto/index.js'
-import { Deadline } from '../../../src/network/deadline.js'
-import { exchangeHello, HELLO_PROTOCOL } from '../../../src/network/hello.js'
-import { PROTOCOL_VERSION } from '../../../src/network/index.js'
+import { HELLO_PROTOCOL } from '../../../src/network/hello.js'
 import { toPrivateKey, toPublicKey } from '../../../src/network/peer-id.js'
+import { sayHello } from '../../helpers/say-hello.js'
+import { varint } from '../../helpers/varint.js'
 import { NETWORK_ID, type TestNode } from './helpers.js'
 
 export interface Attacker {
@@ -56,7 +55,11 @@ export async function startAttacker(
   })
   onTestFinished(() => void node.stop())
   const connection = await node.dial(multiaddr(target.address))
-  if (hello) await sayHello(connection, pair.publicKey, target)
+  if (hello) {
+    const self = { networkId: NETWORK_ID, publicKey: pair.publicKey, description: target.options.describe() }
+    const stream = await connection.newStream(HELLO_PROTOCOL)
+    await sayHello(stream, self, toPublicKey(connection.remotePeer) as PublicKey)
+  }
   return {
     publicKey: pair.publicKey,
     connection,
@@ -88,40 +91,6 @@ export async function startStranger(): Promise<{ publicKey: PublicKey; address: 
   })
   onTestFinished(() => void node.stop())
   return { publicKey: pair.publicKey, address: String(node.getMultiaddrs()[0]) }
-}
-
-async function sayHello(connection: Connection, publicKey: PublicKey, target: TestNode): Promise<void> {
-  const stream = await connection.newStream(HELLO_PROTOCOL)
-  const own = () => ({
-    ...target.options.describe(),
-    protocolVersion: PROTOCOL_VERSION,
-    agent: 'attacker',
-    networkId: NETWORK_ID,
-    publicKey,
-    addresses: [],
-    timeMs: Date.now(),
-    instance: randomBytes(16).toString('hex'),
-    alone: true,
-    relay: false,
-    observed: ''
-  })
-  const accept = () => ({ accepted: true, code: 'ok', reason: '' })
-  const deadline = new Deadline(5000)
-  const from = toPublicKey(connection.remotePeer) as PublicKey
-  const { received } = await exchangeHello(stream, true, own, from, accept, deadline)
-  deadline.clear()
-  if (!received.accepted) throw new Error(received.reason)
-  await stream.close()
-}
-
-export function varint(value: number): Buffer {
-  const bytes: number[] = []
-  let rest = value
-  while (rest >= 0x80) {
-    bytes.push((rest % 0x80) | 0x80)
-    rest = Math.floor(rest / 0x80)
-  }
-  return Buffer.from([...bytes, rest])
 }
 
 function field(number: number, body: Uint8Array): Buffer {

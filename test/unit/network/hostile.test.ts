@@ -3,7 +3,8 @@ import { createConnection, type Socket } from 'node:net'
 import type { Stream } from '@libp2p/interface'
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { NetworkError } from '../../../src/network/index.js'
-import { type Attacker, gossipData, gossipFrame, startAttacker, varint } from './attacker.js'
+import { varint } from '../../helpers/varint.js'
+import { type Attacker, gossipData, gossipFrame, startAttacker } from './attacker.js'
 import { createKeyPairs, nextEvent, startCluster, startNode, type TestNode, until, waitReady } from './helpers.js'
 
 /** Two honest nodes; the attacks go to the first. */

@@ -1,10 +1,7 @@
 import { execFileSync } from 'node:child_process'
-import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-
-/** Room for a node of a short run, and little enough to be filled in no time. */
-const DISK_MB = 48
 
 const mounted = new Set<string>()
 
@@ -33,10 +30,10 @@ export function canMountDisks(): boolean {
   }
 }
 
-/** Makes `dir` a small disk of its own; it goes with `releaseDisk`. */
-export function mountSmallDisk(dir: string): void {
+/** Makes `dir` a disk of its own of `mb` MB; it goes with `releaseDisk`. */
+export function mountSmallDisk(dir: string, mb: number): void {
   mkdirSync(dir, { recursive: true })
-  mount(dir, DISK_MB)
+  mount(dir, mb)
   mounted.add(dir)
 }
 
@@ -49,9 +46,11 @@ export function releaseDisk(dir: string): void {
   }
 }
 
-/** Takes all the room there is. Returns how to give it back. */
-export function fillDisk(dir: string): () => void {
+/** Takes all room but `left` bytes. Returns how to give it back. */
+export function fillDisk(dir: string, left = 0): () => void {
   const path = join(dir, 'filler')
+  const spare = join(dir, 'spare')
+  if (left > 0) writeFileSync(spare, Buffer.alloc(left, 1))
   const fd = openSync(path, 'w')
   const block = Buffer.alloc(4096, 1)
   try {
@@ -61,5 +60,6 @@ export function fillDisk(dir: string): () => void {
   } finally {
     closeSync(fd)
   }
+  rmSync(spare, { force: true })
   return () => rmSync(path, { force: true })
 }
