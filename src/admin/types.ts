@@ -72,6 +72,8 @@ export interface NodeStatus {
   pendingInputs: number
   pace: PaceStatus
   lastExecution: ExecutionStatus | null
+  /** Ledgers not executed here whose outputs are still to be got from peers. */
+  outputsAwaited: number
   /** Changes of the config that are wished for and not in force. */
   pendingChanges: PendingChangeView[]
   uptimeS: number

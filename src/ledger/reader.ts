@@ -191,6 +191,11 @@ export abstract class LedgerReader {
     return outputs
   }
 
+  /** False when the outputs of `seq` were never put, or are pruned. */
+  async hasOutputs(seq: number): Promise<boolean> {
+    return await this.db.has(KEYS.outputs(seq))
+  }
+
   async getMeta(name: string): Promise<Uint8Array | null> {
     return await this.db.get(KEYS.meta(name))
   }

@@ -11,6 +11,7 @@ import type {
 } from '../consensus/types.js'
 import { ContractError, type Execution, type ExecutionOutcome } from '../contract/index.js'
 import { StateError } from '../state/index.js'
+import type { PassedOver, Settlement } from './passed-over.js'
 
 /** The contract, as far as the executor needs it. */
 export interface ContractPort {
@@ -29,12 +30,6 @@ export interface StatePort {
   /** Back to the last agreed state. */
   rollback(): Promise<Hash>
 }
-
-/** What is told about an agreed execution to the users who are connected here. */
-export type Settlement =
-  | { status: 'ok'; ledger: Ledger; outputs: UserOutput[] }
-  | { status: 'failed'; ledger: Ledger; reason: string }
-  | { status: 'void'; ledger: Ledger }
 
 export interface LastExecution {
   seq: number
@@ -58,8 +53,8 @@ export interface ExecutorOptions {
   keepOutputs: (seq: number, outputs: UserOutput[]) => Promise<void>
   /** Copies the agreed state `root` from others and commits it; false when it cannot be done now. */
   copyState: (root: Hash) => Promise<boolean>
-  /** Gets the agreed outputs of a ledger that was not executed here; null when nobody has them. */
-  fetchOutputs: (seq: number, root: Hash) => Promise<UserOutput[] | null>
+  /** Learns the outcome of what is not executed here. */
+  passedOver: Pick<PassedOver, 'settle'>
   /** The newest ledger that peers say is closed; may be a lie. */
   target: () => number
   onFatal: (error: Error) => void
@@ -88,11 +83,6 @@ const ARRIVAL_WAIT_MAX_MS = 120_000
 /** Peers keep the state of the last agreed ledger: a copy begins anew when they went on before the first question. */
 const COPY_STARTS = 5
 const COPY_RESTART_MS = 50
-/** Ledgers passed over whose outputs are still fetched for the users who wait here. */
-const OUTPUTS_FETCHED_MAX = 64
-const OUTPUTS_FETCHED_AT_ONCE = 8
-/** Time for that, ms: peers that do not answer must not hold up the next execution for long. */
-const OUTPUTS_FETCHED_MS = 5000
 /** Ledgers that wait in memory; the others are read back from the store when their turn comes. */
 const LEDGERS_IN_MEMORY = 16
 
@@ -361,15 +351,7 @@ export class Executor {
     this.#done = null
     this.#next = seq
     for (const old of this.#recent.keys()) if (old < seq) this.#recent.delete(old)
-    const endMs = performance.now() + OUTPUTS_FETCHED_MS
-    let skipped = Math.max(from, seq - OUTPUTS_FETCHED_MAX)
-    // In their order at the user, though several are fetched at once.
-    for (; skipped < seq && performance.now() < endMs; skipped += OUTPUTS_FETCHED_AT_ONCE) {
-      const count = Math.min(OUTPUTS_FETCHED_AT_ONCE, seq - skipped)
-      const settlements = await Promise.all(Array.from({ length: count }, (_, index) => this.#learn(skipped + index)))
-      if (this.#stopped) return true
-      for (const settlement of settlements) if (settlement !== null) this.#options.onSettled(settlement)
-    }
+    await this.#options.passedOver.settle(from, seq)
     return true
   }
 
@@ -381,20 +363,6 @@ export class Executor {
       if (newest !== null && (await this.#options.copyState(newest.header.result.stateRoot))) return newest
     }
     return null
-  }
-
-  /** How the execution of a ledger that was passed over ended; null when that cannot be found out. */
-  async #learn(seq: number): Promise<Settlement | null> {
-    const ledger = await this.#options.readLedger(seq)
-    const next = await this.#options.readLedger(seq + 1)
-    if (this.#stopped || ledger === null || next === null) return null
-    const { status, outputsRoot } = next.header.result
-    if (status === 'void') return { status, ledger }
-    if (status === 'failed') return { status, ledger, reason: 'failed on most nodes' }
-    const outputs = outputsRoot === EMPTY_OUTPUTS_ROOT ? [] : await this.#options.fetchOutputs(seq, outputsRoot)
-    if (outputs === null || this.#stopped) return null
-    if (outputs.length > 0) await this.#options.keepOutputs(seq, outputs)
-    return { status: 'ok', ledger, outputs }
   }
 
   async #execute(ledger: Ledger): Promise<void> {

@@ -10,6 +10,7 @@ import type { PendingInputs, UserServer } from '../users/index.js'
 import type { CatchUp } from './catch-up.js'
 import type { ConsensusDriver } from './consensus-driver.js'
 import type { Executor } from './executor.js'
+import type { PassedOver } from './passed-over.js'
 import type { Wishes } from './wishes.js'
 
 /** The parts of a running node that operators see. */
@@ -31,6 +32,7 @@ export interface NodeView {
   readonly network: Network
   readonly driver: ConsensusDriver
   readonly executor: Executor
+  readonly passedOver: PassedOver
   readonly catchUp: CatchUp
   readonly users: UserServer | null
   readonly runner: ContractRunner

@@ -4,7 +4,7 @@ import { type AdminServer, type AdminSource, createAdminServer } from '../admin/
 import { LIMITS, PROPOSAL_LIMITS } from '../codec/index.js'
 import { contractPaths, type NodeConfig } from '../config/index.js'
 import { type LedgerTip, tipOf } from '../consensus/close-ledger.js'
-import type { Certificate, ConsensusConfig, Genesis, Hash, Ledger, PublicKey } from '../consensus/types.js'
+import type { Certificate, ConsensusConfig, Genesis, Hash, Ledger, PublicKey, UserOutput } from '../consensus/types.js'
 import type { ContractRunner } from '../contract/index.js'
 import { Signer } from '../crypto/index.js'
 import { type LedgerLink, type LedgerStore, LedgerStoreError } from '../ledger/index.js'
@@ -22,12 +22,13 @@ import { ConsensusDriver } from './consensus-driver.js'
 import { DeliveredMark } from './delivered.js'
 import { contractLimits, type Disk, openDisk, trustJournal } from './disk.js'
 import { diskFullError, isDiskFull, NodeError } from './errors.js'
-import { Executor, type Settlement } from './executor.js'
+import { Executor } from './executor.js'
 import { Forwarding } from './forwarding/forwarding.js'
 import { describeNetwork } from './genesis.js'
 import { invitationOf, serveJoining } from './join/join-services.js'
 import { fetchStartRecords } from './join/start-records.js'
 import { NplBridge } from './npl-bridge.js'
+import { PassedOver, type Settlement } from './passed-over.js'
 import { ProposalPool } from './proposal-pool.js'
 import { findPlace } from './resume.js'
 import { fetchOutputs, ProposalFetcher, SERVICES, serve } from './services.js'
@@ -60,6 +61,7 @@ export class HotPocketNode {
   network!: Network
   driver!: ConsensusDriver
   executor!: Executor
+  passedOver!: PassedOver
   catchUp!: CatchUp
   forwarding!: Forwarding
   users: UserServer | null = null
@@ -80,6 +82,8 @@ export class HotPocketNode {
   #npl!: NplBridge
   #disk!: Disk
   #delivered!: DeliveredMark
+  /** The mark as it was at the start. */
+  #deliveredBefore = 0
   #resolveStopped!: (error: Error | null) => void
   #stop: Promise<void> | null = null
 
@@ -161,6 +165,7 @@ export class HotPocketNode {
     this.agreed = disk.agreed
     this.networkId = disk.networkId
     this.#delivered = await DeliveredMark.open(contractPaths(config.dir).delivered, disk.networkId)
+    this.#deliveredBefore = this.#delivered.seq
     this.#onStop('mark of what was delivered', () => this.#delivered.close())
     this.#disk = disk
   }
@@ -415,6 +420,21 @@ export class HotPocketNode {
 
   #createExecutor(): void {
     const { config } = this
+    const { signal } = this.#aborting
+    const log = this.log.child({ part: 'execution' })
+    const readLedger = async (seq: number): Promise<Ledger | null> => (await this.ledgers.get(seq))?.ledger ?? null
+    const keepOutputs = (seq: number, outputs: UserOutput[]): Promise<void> => this.ledgers.putOutputs(seq, outputs)
+    const onFatal = (error: Error): void => this.#fail(error)
+    this.passedOver = new PassedOver({
+      log,
+      readLedger,
+      readHeader: (seq) => this.ledgers.header(seq),
+      hasOutputs: (seq) => this.ledgers.hasOutputs(seq),
+      fetchOutputs: (seq, root) => fetchOutputs(this.network, seq, root, this.#connectedPeers(), { log, signal }),
+      keepOutputs,
+      onSettled: (settlement, isLate) => this.#tellUsers(settlement, isLate),
+      onFatal
+    })
     this.executor = new Executor({
       contract: {
         execute: (execution, agreed) => {
@@ -424,22 +444,22 @@ export class HotPocketNode {
       },
       state: this.state,
       readConfig: (hash) => this.#readConfig(hash),
-      log: this.log.child({ part: 'execution' }),
-      readLedger: async (seq) => (await this.ledgers.get(seq))?.ledger ?? null,
+      log,
+      readLedger,
       onExecuted: (seq, result) => {
         this.ledgers.holdFrom(seq)
         this.driver.executed(seq, result)
       },
       onSettled: (settlement) => this.#tellUsers(settlement),
-      keepOutputs: (seq, outputs) => this.ledgers.putOutputs(seq, outputs),
+      keepOutputs,
       copyState: (root) => this.#copyState(root),
       target: () => this.catchUp.target,
-      fetchOutputs: (seq, root) => fetchOutputs(this.network, seq, root, this.#connectedPeers(), this.log),
-      onFatal: (error) => this.#fail(error)
+      passedOver: this.passedOver,
+      onFatal
     })
     this.#onStop('execution', async () => {
       this.#aborting.abort()
-      const done = this.executor.stop()
+      const done = Promise.all([this.executor.stop(), this.passedOver.stop()])
       await this.runner.stop()
       await done
     })
@@ -473,9 +493,11 @@ export class HotPocketNode {
   }
 
   /** Outputs of an agreed execution to the users who are connected here; a word to those who get none. */
-  #tellUsers(settlement: Settlement): void {
+  #tellUsers(settlement: Settlement, isLate = false): void {
     const { seq } = settlement.ledger.header
-    if (this.users === null || !this.#delivered.take(seq)) return
+    if (this.users === null) return
+    // What is late is behind the mark, and was told to nobody since the start.
+    if (isLate ? seq <= this.#deliveredBefore : !this.#delivered.take(seq)) return
     if (settlement.status === 'ok') {
       for (const { user, content } of settlement.outputs) this.users.deliver(user, content)
       return
@@ -548,6 +570,7 @@ export class HotPocketNode {
     // Without the content of its last ledger a node executes nothing: it copies the state of a later one.
     if (tip < this.ledgers.first() && tip > 0) return this.executor.wait()
     const seq = await findPlace(this.ledgers, this.state, (root) => this.#recover(root))
+    this.passedOver.resume(this.ledgers.first(), seq ?? tip)
     if (seq !== null) {
       if (seq === 0) this.executor.genesis((await this.ledgers.get(0))?.ledger as Ledger)
       if (tip > 0) this.executor.resume(Math.max(seq, 1), tip)

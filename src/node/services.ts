@@ -176,13 +176,15 @@ export async function fetchOutputs(
   seq: number,
   root: Hash,
   from: PublicKey[],
-  log: Logger
+  { log, signal }: { log: Logger; signal: AbortSignal }
 ): Promise<UserOutput[] | null> {
   for (const peer of from) {
+    if (signal.aborted) return null
     try {
       const request = pb.OutputsRequest.encode({ seq })
       const answer = await network.request(peer, SERVICES.outputs, request, {
         maxResponseBytes: LIMITS.outputListBytes,
+        signal,
         timeouts: { firstByteMs: OUTPUTS_FIRST_BYTE_MS, totalMs: FETCH_TIMEOUT_MS }
       })
       const outputs = decodeOutputList(answer)

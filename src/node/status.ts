@@ -76,6 +76,7 @@ function statusOf(node: NodeView): NodeStatus {
       ledgersPerMinute: node.closes.filter((atMs) => atMs > Date.now() - 60_000).length
     },
     lastExecution: node.executor.lastExecution,
+    outputsAwaited: node.passedOver.waiting,
     pendingChanges: pendingChanges(node),
     uptimeS: Math.floor((Date.now() - node.startedAtMs) / 1000),
     userUrls: address === null ? [] : [address],

@@ -150,7 +150,9 @@ export class Cluster {
     // The execution of newest + 1 begins when the result of `newest` is in its place.
     await Promise.all(
       running.map((node) =>
-        node.waitFor(`ledger ${newest} settled`, ({ lastExecution }) => (lastExecution?.seq ?? 0) > newest)
+        node.waitFor(`ledger ${newest} settled`, ({ lastExecution, outputsAwaited }) => {
+          return (lastExecution?.seq ?? 0) > newest && outputsAwaited === 0
+        })
       )
     )
   }

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it, vi } from 'vitest'
-import { checkOneChain, inputsOf } from '../helpers/chain.js'
+import { checkOneChain, expectOutputsKept, inputsOf, readChain } from '../helpers/chain.js'
 import { runCli, runJson } from '../helpers/cli.js'
 import { Cluster } from '../helpers/cluster.js'
 import type { NodeProcess } from '../helpers/node-process.js'
@@ -70,6 +70,7 @@ describe('a validator that was away for hundreds of ledgers', () => {
     await cluster.waitUntilSettled()
     await cluster.stopAll()
     const chain = await checkOneChain(cluster.nodes)
+    for (const each of cluster.nodes) expectOutputsKept(await readChain(each), chain.ledgers.length - 5)
     const notes = (chain.state.get('notes') ?? '').split('\n').slice(0, -1)
     expect(notes.at(-1)).toBe('after')
     expect(notes.length).toBe(talker.sent.length + 1)

@@ -40,7 +40,9 @@ function formatExecution(status: NodeStatus): string {
   const last = status.lastExecution
   if (last === null) return '-'
   const reason = last.reason === null ? '' : ` (${last.reason})`
-  return `${last.status}${reason}, ledger ${last.seq}, ${formatMs(last.durationMs)}`
+  const { outputsAwaited } = status
+  const awaited = outputsAwaited === 0 ? '' : `; outputs of ${outputsAwaited} other ledgers awaited from peers`
+  return `${last.status}${reason}, ledger ${last.seq}, ${formatMs(last.durationMs)}${awaited}`
 }
 
 function formatStatus(status: NodeStatus): string {

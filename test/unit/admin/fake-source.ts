@@ -29,6 +29,7 @@ export const STATUS: NodeStatus = {
   pendingInputs: 0,
   pace: { roundtimeMs: 1000, minRoundtimeMs: 0, lastLedgerMs: 12.5, ledgersPerMinute: 60 },
   lastExecution: { seq: TIP, status: 'failed', reason: 'exit code 1', durationMs: 3 },
+  outputsAwaited: 0,
   pendingChanges: [],
   uptimeS: 3700,
   userUrls: ['ws://127.0.0.1:8080'],

@@ -3,7 +3,8 @@ import { describe, expect, it, vi } from 'vitest'
 import { EMPTY_OUTPUTS_ROOT, outputsRootOf } from '../../../src/codec/index.js'
 import type { ConsensusConfig, Hash, Ledger, UserOutput } from '../../../src/consensus/types.js'
 import type { ExecutionOutcome } from '../../../src/contract/index.js'
-import { Executor, type ExecutorOptions, type Settlement } from '../../../src/node/executor.js'
+import { Executor, type ExecutorOptions } from '../../../src/node/executor.js'
+import { PassedOver, type PassedOverOptions, type Settlement } from '../../../src/node/passed-over.js'
 
 const USER = 'ab'.repeat(32)
 const hashOf = (seq: number): Hash => seq.toString(16).padStart(64, '0')
@@ -25,15 +26,39 @@ class Rig {
   readonly executed: number[] = []
   readonly copied: Hash[] = []
   readonly settled: Settlement[] = []
+  /** Told after later ones. */
+  readonly late: Settlement[] = []
   readonly asked: number[] = []
+  /** Ledgers whose outputs were kept after they had been passed over. */
+  readonly kept = new Set<number>()
   target = 0
   committed = rootAfter(0)
   #scanned = rootAfter(0)
   executionMs = 0
   readonly executor: Executor
 
-  constructor(options: Partial<ExecutorOptions> = {}) {
+  readonly passedOver: PassedOver
+
+  constructor(options: Partial<ExecutorOptions & PassedOverOptions> = {}) {
     const rig = this
+    this.passedOver = new PassedOver({
+      log: pino({ level: 'silent' }),
+      readLedger: async (seq) => this.ledgers.get(seq) ?? null,
+      readHeader: async (seq) => this.ledgers.get(seq)?.header ?? null,
+      hasOutputs: async (seq) => this.kept.has(seq),
+      fetchOutputs: async (seq) => {
+        this.asked.push(seq)
+        return answerOf(seq)
+      },
+      keepOutputs: async (seq) => {
+        this.kept.add(seq)
+      },
+      onSettled: (settlement, isLate) => (isLate ? this.late : this.settled).push(settlement),
+      onFatal: (error) => {
+        throw error
+      },
+      ...options
+    })
     this.executor = new Executor({
       contract: {
         async execute({ seq }) {
@@ -65,10 +90,7 @@ class Rig {
         return true
       },
       target: () => this.target,
-      fetchOutputs: async (seq) => {
-        this.asked.push(seq)
-        return answerOf(seq)
-      },
+      passedOver: this.passedOver,
       onFatal: (error) => {
         throw error
       },
@@ -121,8 +143,9 @@ describe('many ledgers that were missed', () => {
     expect(rig.executed.length).toBeLessThan(300)
     const seqs = rig.settled.map(({ ledger }) => ledger.header.seq)
     expect(seqs).toEqual([...seqs].sort((a, b) => a - b))
-    expect(seqs.slice(-64)).toEqual(Array.from({ length: 64 }, (_, index) => 1936 + index))
-    expect(rig.asked.length).toBe(64)
+    expect(seqs.slice(-1024)).toEqual(Array.from({ length: 1024 }, (_, index) => 976 + index))
+    expect(rig.asked.length).toBe(1024)
+    expect(rig.late).toEqual([])
     await rig.executor.stop()
   })
 
@@ -135,6 +158,56 @@ describe('many ledgers that were missed', () => {
     expect(rig.executed).toEqual([1, 30])
     expect(rig.settled.map(({ ledger }) => ledger.header.seq)).toEqual(Array.from({ length: 29 }, (_, i) => i + 1))
     await rig.executor.stop()
+  })
+
+  it('are told late where nobody had the outcome at once, and each once', { timeout: 20_000 }, async () => {
+    const tries = new Map<number, number>()
+    const rig = new Rig({
+      fetchOutputs: async (seq) => {
+        tries.set(seq, (tries.get(seq) ?? 0) + 1)
+        return seq % 10 === 0 && tries.get(seq) === 1 ? null : answerOf(seq)
+      }
+    })
+    rig.closeTo(300)
+    await rig.waitUntilIdle()
+    await vi.waitFor(() => expect(rig.passedOver.waiting).toBe(0), { timeout: 15_000, interval: 5 })
+    expect(rig.late.length).toBeGreaterThan(20)
+    const seqs = [...rig.settled, ...rig.late].map(({ ledger }) => ledger.header.seq)
+    expect(seqs.sort((a, b) => a - b)).toEqual(Array.from({ length: 299 }, (_, index) => index + 1))
+    await rig.passedOver.stop()
+    await rig.executor.stop()
+  })
+
+  it('are learnt after a restart where the node stopped before it knew their outcome', async () => {
+    const rig = new Rig()
+    rig.closeTo(40)
+    await rig.waitUntilIdle()
+    for (const seq of [1, 2, 3, 5, 8]) rig.kept.add(seq)
+    rig.passedOver.resume(1, 12)
+    await vi.waitFor(() => expect(rig.asked).toEqual([4, 6, 7, 9, 10, 11]))
+    await vi.waitFor(() => expect(rig.late.map(({ ledger }) => ledger.header.seq)).toEqual(rig.asked))
+    await rig.passedOver.stop()
+    await rig.executor.stop()
+  })
+
+  it('are given up when no peer ever has the outcome, in bounded time and with a word', async () => {
+    const warned: string[] = []
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    try {
+      const log = { ...pino({ level: 'silent' }), warn: (words: string) => warned.push(words) } as never
+      const rig = new Rig({ fetchOutputs: async () => null, log })
+      rig.closeTo(30)
+      await vi.advanceTimersByTimeAsync(100)
+      rig.passedOver.resume(1, 20)
+      await vi.advanceTimersByTimeAsync(1000)
+      expect(rig.passedOver.waiting).toBe(19)
+      await vi.advanceTimersByTimeAsync(1_200_000)
+      expect(rig.passedOver.waiting).toBe(0)
+      expect(warned.join()).toContain('outputs of 19 ledgers from 1 to 19 are at no peer')
+      await rig.passedOver.stop()
+    } finally {
+      vi.useRealTimers()
+    }
   })
 
   it('are not waited for when a peer promises what never comes', async () => {
