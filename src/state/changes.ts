@@ -116,6 +116,11 @@ export function hasZerosOf(node: FileNode, found: FileNode): boolean {
 /** Reads block `index` of the file that the change is about; what it returns is used before it is called again. */
 export type BlockReader = (path: string, node: FileNode, index: number) => Promise<Uint8Array> | Uint8Array
 
+/** Moves the prepared file `staged` into the place of a file. */
+export function stagedFile({ path, node }: FileChange, staged: string): Operation {
+  return { kind: 'file', path, executable: node.executable, size: node.size, base: 'staged', staged }
+}
+
 /** The operations of one change. `staged`: the name of the prepared file, when there is one. */
 export async function* operationsOf(
   change: Change,
@@ -126,12 +131,12 @@ export async function* operationsOf(
     yield change
     return
   }
-  const { path, node, base } = change
-  const head = { kind: 'file' as const, path, executable: node.executable, size: node.size }
   if (staged !== undefined) {
-    yield { ...head, base: 'staged', staged }
+    yield stagedFile(change, staged)
     return
   }
+  const { path, node, base } = change
+  const head = { kind: 'file' as const, path, executable: node.executable, size: node.size }
   yield { ...head, base: base === undefined ? 'fresh' : 'patch' }
   for (const index of changedBlocks(node, base)) {
     yield { kind: 'block', index, data: await readBlock(path, node, index) }

@@ -36,6 +36,8 @@ export interface InstallPlan {
   changes: readonly Change[]
   /** Path of a change -> the prepared file, as the journal names it. */
   staged: ReadonlyMap<string, string>
+  /** Path of a file that the state directory lacks -> a second prepared file, in the same form. */
+  twins: ReadonlyMap<string, string>
   /** For the other changes. */
   readBlock: BlockReader
 }

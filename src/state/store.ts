@@ -3,14 +3,16 @@ import path from 'node:path'
 import type { Logger } from 'pino'
 import type { Hash } from '../consensus/types.js'
 import { adoptTree } from './adopt.js'
-import { type BlockReader, type Change, operationsOf, planChanges } from './changes.js'
+import { type BlockReader, type Change, operationsOf, planChanges, stagedFile } from './changes.js'
 import { StateError, toStateError } from './errors.js'
+import { removeTree } from './files.js'
 import { loadIndex, readBootId, saveIndex } from './index-file.js'
 import { DEFAULT_LIMITS, type StateLimits } from './limits.js'
 import { SnapshotReader } from './reader.js'
 import { Scanner, type ScanStats, type TrackedDir } from './scanner.js'
 import { type InstallPlan, Snapshot } from './snapshot.js'
 import { BlockSource } from './source.js'
+import { twinsDir } from './staging.js'
 import { type DirNode, rootOf } from './tree.js'
 import { TreeWriter } from './writer.js'
 
@@ -75,6 +77,7 @@ export class StateStore {
       const stateDir = path.resolve(options.stateDir)
       const metaDir = path.resolve(options.metaDir)
       checkDirs(stateDir, metaDir)
+      await removeTree(twinsDir(metaDir), metaDir)
       const bootId = readBootId()
       const file = path.join(metaDir, 'index')
       const index = bootId === undefined ? { state: undefined, snapshot: undefined } : await loadIndex(file, bootId)
@@ -160,7 +163,7 @@ export class StateStore {
   install(tree: DirNode, plan: InstallPlan): Promise<void> {
     return this.#run('replacing the state', async () => {
       await this.#snapshot.install(tree, plan)
-      await this.#restore()
+      await this.#restore(plan.twins)
     })
   }
 
@@ -246,18 +249,28 @@ export class StateStore {
     await this.#snapshot.advance(this.#tracked, this.stateDir)
   }
 
-  /** Makes the state directory equal to the snapshot. Each block is checked. */
-  async #restore(): Promise<void> {
+  /**
+   * Makes the state directory equal to the snapshot. Each block is checked.
+   *
+   * @param twins path of a file that is not there -> a prepared one, whose blocks were checked when they were written
+   */
+  async #restore(twins: ReadonlyMap<string, string> = new Map()): Promise<void> {
     const { scratchDir, tree } = this.#snapshot
     this.#scannedRoot = undefined
     const found = await this.#makeScanner({ unsupported: 'remove', wanted: tree }).run()
     this.#tracked = found
     const nowMs = Date.now()
     const changes = planChanges(found.node, tree)
-    const writer = new TreeWriter({ dir: this.stateDir, scratchDir })
-    for (const change of changes) if (change.kind !== 'file') await writer.apply(change)
+    const writer = new TreeWriter({ dir: this.stateDir, scratchDir, fetchedDir: twinsDir(this.#metaDir) })
+    const toWrite: Change[] = []
+    for (const change of changes) {
+      const twin = change.kind === 'file' && change.base === undefined ? twins.get(change.path) : undefined
+      if (change.kind !== 'file') await writer.apply(change)
+      else if (twin === undefined) toWrite.push(change)
+      else await writer.apply(stagedFile(change, twin))
+    }
     // Each waits for the disk most of the time.
-    const files = changes.filter(({ kind }) => kind === 'file').values()
+    const files = toWrite.values()
     const results = await Promise.allSettled(Array.from({ length: RESTORE_PARALLEL }, () => this.#restoreFiles(files)))
     const failed = results.find((result) => result.status === 'rejected')
     if (failed !== undefined) throw failed.reason

@@ -12,7 +12,7 @@ import { ChunkPack } from './pack.js'
 import { type StagedFile, StagingArea } from './staging.js'
 import type { StateStore } from './store.js'
 import { fetchTree } from './target-tree.js'
-import { blockCount, blockHash, blockLength, type DirNode, type FileNode } from './tree.js'
+import { blockCount, blockHash, blockLength, type DirNode, type FileNode, findNode } from './tree.js'
 
 /** How far a copy is; what a log line, `status` and a bar on a terminal need. */
 export interface SyncProgress {
@@ -86,7 +86,7 @@ export async function syncState(options: SyncOptions): Promise<SyncProgress> {
       const staging = await StagingArea.open(store.metaDir, signal)
       const dirs = { snapshot: store.snapshotDir, state: store.stateDir, staged: staging.dir }
       const local = new LocalBlocks(dirs, { ...trees, staged: staging.found })
-      copy = new Copy(options, { pack, staging, local, snapshot: trees.snapshot, signal })
+      copy = new Copy(options, { pack, staging, local, ...trees, signal })
       await copy.run(target)
     } finally {
       pack.close()
@@ -107,6 +107,8 @@ interface Parts {
   staging: StagingArea
   local: LocalBlocks
   snapshot: DirNode
+  /** What the state directory holds; undefined when that is no state. */
+  state: DirNode | undefined
   signal: AbortSignal
 }
 
@@ -159,7 +161,9 @@ class Copy {
     await staging.finish([...this.#staged.values()])
     const staged = new Map([...this.#staged].map(([at, file]) => [at, `fetched/${file.name}`]))
     const readBlock: BlockReader = (at, node, index) => this.#readBlock(at, node, index)
-    await store.install(tree, { from: snapshot, changes, staged, readBlock })
+    const twins = new Map<string, string>()
+    for (const [at, { twin }] of this.#staged) if (twin !== undefined) twins.set(at, `fetched/${twin}`)
+    await store.install(tree, { from: snapshot, changes, staged, twins, readBlock })
   }
 
   async close(): Promise<void> {
@@ -184,10 +188,11 @@ class Copy {
 
   /** Large changes become staged files, which then only have to be moved into place. */
   async #plan(changes: Change[]): Promise<void> {
-    const { staging } = this.#parts
+    const { staging, state } = this.#parts
     const found = staging.keys()
     for (const change of largeChanges(changes)) {
-      this.#staged.set(change.path, staging.claim(change.path, change.node, found))
+      const isTwice = state !== undefined && findNode(state, change.path) === undefined
+      this.#staged.set(change.path, staging.claim(change.path, change.node, found, isTwice))
     }
     const keep = new Set([...this.#staged.values()].map(({ name }) => name))
     await staging.trim(keep, LEFT_BYTES_MAX)

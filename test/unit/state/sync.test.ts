@@ -112,6 +112,48 @@ describe('copying a state', { timeout: 60_000 }, () => {
     expect(listTree(to.stateDir)).toEqual(listTree(from.stateDir))
   })
 
+  it('puts large new files in place as they are: executable, with holes, with what an earlier copy left', async () => {
+    from.write('tool', makeBytes(9_000_000, 1), 0o755)
+    from.write('holes', Buffer.concat([Buffer.alloc(2_000_000), makeBytes(1_000_000, 2), Buffer.alloc(2_000_001)]))
+    for (let i = 0; i < 20; i++) from.write(`dir/${i}`, makeBytes(1_000_000 + i, 10 + i))
+    to.write('dir/3', 'in the way')
+    to.write('dir/4', makeBytes(1_000_000, 14))
+    const root = await commitSource()
+    const abort = new AbortController()
+    let blocks = 0
+    const cutting: FetchChunks = async (wants, attempt, signal) => {
+      blocks += wants.filter(({ level }) => level === 0).length
+      if (blocks > 250) abort.abort(new Error('cut'))
+      return serve(root)(wants, attempt, signal)
+    }
+    await expect(copy(root, { fetchChunks: cutting, signal: abort.signal })).rejects.toThrow('cut')
+    expect(fs.readdirSync(path.join(to.metaDir, 'fetched/files')).length).toBeGreaterThan(2)
+    expect(fs.existsSync(path.join(to.metaDir, 'fetched/twins'))).toBe(false)
+    await copy(root)
+    expect(listTree(to.stateDir)).toEqual(listTree(from.stateDir))
+    expect(listTree(target.snapshotDir)).toEqual(listTree(source.snapshotDir))
+    expect(fs.statSync(to.path('tool')).mode & 0o777).toBe(0o755)
+    // Nothing of the state is shared with the snapshot: the contract writes to its files in place.
+    expect(fs.statSync(to.path('tool')).ino).not.toBe(fs.statSync(path.join(target.snapshotDir, 'tool')).ino)
+    expect(fs.statSync(to.path('tool')).nlink).toBe(1)
+    expect(await target.recover(root, { reread: true })).toBe('clean')
+  })
+
+  it('removes what a copy that was killed has left beside its files, without harm', async () => {
+    fill()
+    const root = await commitSource()
+    const twins = path.join(to.metaDir, 'fetched/twins')
+    fs.mkdirSync(path.join(twins, 'x'), { recursive: true })
+    fs.writeFileSync(path.join(twins, 'left'), 'left')
+    await target.close()
+    target = await to.open()
+    expect(fs.existsSync(twins)).toBe(false)
+    fs.mkdirSync(path.dirname(twins), { recursive: true })
+    fs.symlinkSync(to.stateDir, twins)
+    await copy(root)
+    expect(listTree(to.stateDir)).toEqual(listTree(from.stateDir))
+  })
+
   it('asks for less at a time where answers come too late', async () => {
     fill()
     const root = await commitSource()
