@@ -208,7 +208,8 @@ describe('a network that grows and shrinks', () => {
       expect(await runJson(['ledger', 'verify', dir])).toMatchObject({ ok: true, lastSeq: last[0]?.seq })
     }
     const sent = talkers.flatMap((talker) => talker.sent)
-    expect(sent.length).toBeGreaterThan(50)
+    // The faster the network grows and shrinks, the fewer.
+    expect(sent.length).toBeGreaterThan(20)
     const noted = (chain.state.get('notes') ?? '').split('\n').filter((line) => line !== '')
     expect(noted.sort()).toEqual(sent.sort())
   })
