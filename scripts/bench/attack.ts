@@ -5,12 +5,8 @@
  * get in. Three of four members run; the key of the fourth is the attacker's. The attacker is a process of a low
  * priority, so that it takes from the nodes what it takes over the network, and not their processors.
  */
-import { fork } from 'node:child_process'
-import { once } from 'node:events'
-import { existsSync, writeFileSync } from 'node:fs'
-import { constants, setPriority } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import Table from 'cli-table3'
 import { HotPocketClient } from '../../dist/client/node.js'
@@ -21,16 +17,18 @@ import type { Target } from '../../test/helpers/attack.js'
 import { listAttacks } from '../../test/helpers/attacks.js'
 import { askForGenesis, HostilePeer } from '../../test/helpers/hostile-peer.js'
 import { measurePace, type Pace, RawUser } from '../../test/helpers/hostile-user.js'
-import type { AttackerCommand, AttackerReport } from './attacker.js'
+import { crowd } from '../../test/helpers/user-attacks.js'
+import { CROWD_HEAD, measureCrowd } from './attack-crowd.js'
+import { startAttacker } from './attack-process.js'
+import type { AttackerCommand } from './attacker.js'
 import { startNetwork } from './network.js'
 import { usageOf } from './processes.js'
 
-const ATTACKER = fileURLToPath(new URL('attacker.ts', import.meta.url))
 /** Time for what an attack has left to pass. */
 const CALM_MS = 1500
 const NEWCOMER_MS = 5000
-/** With 19 it would not come to attack at all beside other work. */
-const GROUP_NICE = 10
+/** Connections that a node has room for beside the crowd. */
+const ROOM = 100
 
 const { values } = parseArgs({
   args: process.argv.slice(3),
@@ -78,43 +76,6 @@ async function connectHonest(url: string): Promise<Asker> {
   }
 }
 
-/** From now on the process gets little more than what all others leave. */
-function setLowest(pid: number): void {
-  setPriority(pid, constants.priority.PRIORITY_LOW)
-  // Where the kernel groups processes by session, the group's own weight decides.
-  const group = `/proc/${pid}/autogroup`
-  if (existsSync(group)) writeFileSync(group, String(GROUP_NICE))
-}
-
-/** One attack in a process of its own. */
-async function startAttacker(name: string, target: Target): Promise<{ stop: () => Promise<AttackerReport> }> {
-  const child = fork(ATTACKER, [], { execArgv: ['--import', 'tsx'], detached: true, serialization: 'advanced' })
-  const exited = once(child, 'exit')
-  const next = async (): Promise<AttackerReport> => {
-    const [report] = await Promise.race([
-      once(child, 'message') as Promise<[AttackerReport]>,
-      exited.then(([code]) => Promise.reject(new Error(`the attacker ended with ${code}`)))
-    ])
-    return report
-  }
-  // Its sources are loaded.
-  await next()
-  setLowest(child.pid as number)
-  const command: AttackerCommand = { name, connections, crowdUsers, target }
-  child.send(command)
-  await next()
-  return {
-    stop: async () => {
-      const last = next()
-      child.send('stop')
-      const report = await last
-      child.kill('SIGKILL')
-      await exited
-      return report
-    }
-  }
-}
-
 /** ms until it is done; 'none' when it fails or takes too long. */
 async function timeNewcomer(arrive: () => Promise<void>): Promise<string> {
   const startMs = performance.now()
@@ -136,7 +97,7 @@ async function timeNewcomers(url: string, address: string, genesis: Genesis): Pr
 }
 
 const mib = (bytes: number): string => (bytes / 2 ** 20).toFixed(0)
-const settings = { roundtime: 1000, minroundtime: 0, pubmaxcpm: rate }
+const settings = { roundtime: 1000, minroundtime: 0, pubmaxcpm: rate, pubmaxconns: Math.max(10_000, crowdUsers + ROOM) }
 const network = await startNetwork(4, settings)
 try {
   const configs = await Promise.all(network.nodes.map(({ dir }) => loadConfig(dir)))
@@ -155,7 +116,9 @@ try {
   const genesis = await askForGenesis(address)
   target.genesis = encodeGenesis(genesis)
   const users = await Promise.all([connectHonest(url), connectHonest(otherUrl)])
-  const measure = (ms: number): Promise<Pace[]> => Promise.all(users.map((user) => measurePace(user, ms)))
+  const measure = (ms: number, isOver?: () => boolean): Promise<Pace[]> =>
+    Promise.all(users.map((user) => measurePace(user, ms, isOver)))
+  const commandOf = (name: string): AttackerCommand => ({ name, connections, crowdUsers, target })
   await measure(2000)
   const head = [
     'attack',
@@ -172,7 +135,7 @@ try {
   ]
   const rows: string[][] = []
   const only = new RegExp(values.only, 'i')
-  const attacks = listAttacks(connections, crowdUsers).filter(
+  const attacks = listAttacks(connections, 0).filter(
     ({ name, on }) => (values.on === 'all' || values.on === on) && only.test(name)
   )
   for (const { name } of attacks) {
@@ -182,7 +145,7 @@ try {
     const timer = setInterval(() => {
       most = Math.max(most, usageOf(pid).rssBytes)
     }, 50)
-    const attacker = await startAttacker(name, target)
+    const attacker = await startAttacker(commandOf(name), true)
     const atStart = usageOf(pid)
     const startMs = performance.now()
     const [under, newcomerMs] = await Promise.all([
@@ -190,7 +153,8 @@ try {
       delay(seconds * 500).then(() => timeNewcomers(url, address, genesis))
     ])
     const cpu = (usageOf(pid).cpuS - atStart.cpuS) / ((performance.now() - startMs) / 1000)
-    const report = await attacker.stop()
+    const report = await attacker.ask({ ask: 'count' })
+    await attacker.stop()
     await delay(CALM_MS)
     clearInterval(timer)
     const ratio = (of: (pace: Pace) => number): string[] =>
@@ -211,12 +175,30 @@ try {
     rows.push(row)
     console.error(row.join(' | '))
   }
-  const table = new Table({ head, style: { head: [], border: [] } })
-  table.push(...rows)
-  console.log(table.toString())
+  const tables = [{ head, rows }]
+  const { name: crowdName } = crowd(crowdUsers)
+  if (crowdUsers > 0 && values.on !== 'peers' && only.test(crowdName)) {
+    const crowdRows = await measureCrowd({
+      users: crowdUsers,
+      pid,
+      start: () => startAttacker(commandOf(crowdName), false),
+      measure,
+      timeNewcomers: () => timeNewcomers(url, address, genesis)
+    })
+    tables.push({ head: CROWD_HEAD, rows: crowdRows })
+  }
+  const filled = tables.filter((each) => each.rows.length > 0)
+  for (const each of filled) {
+    const table = new Table({ head: each.head, style: { head: [], border: [] } })
+    table.push(...each.rows)
+    console.log(table.toString())
+  }
   if (values.out !== undefined) {
-    const lines = [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`)
-    writeFileSync(values.out, `${lines.join('\n')}\n`)
+    const texts = filled.map((each) => {
+      const lines = [each.head, each.head.map(() => '---'), ...each.rows]
+      return lines.map((row) => `| ${row.join(' | ')} |\n`).join('')
+    })
+    writeFileSync(values.out, texts.join('\n'))
   }
   await Promise.all(users.map((user) => user.close()))
 } finally {

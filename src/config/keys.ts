@@ -225,6 +225,20 @@ const nodeKeys = {
     unit: 'a number of connections',
     doc: 'Connections of users from one address.'
   }),
+  pubmaxconnrate: integerKey({
+    min: 0,
+    max: 1e6,
+    fallback: 250,
+    unit: 'a number of connections',
+    doc: 'New connections of users a second, after a burst of `pubmaxconns`; 0 for no limit.'
+  }),
+  pubmaxaddrconnrate: integerKey({
+    min: 0,
+    max: 1e6,
+    fallback: 50,
+    unit: 'a number of connections',
+    doc: 'New connections of users a second from one address, after a burst of `pubmaxaddrconns`; 0 for no limit.'
+  }),
   pubmaxhandshakes: integerKey({
     min: 1,
     max: 1e6,

@@ -89,6 +89,11 @@ async function checkCertificate(tls: { certPath: string; keyPath: string }, repo
   }
 }
 
+/** 0 stands for no limit. */
+function unlessZero(limit: number): number {
+  return limit === 0 ? INT32_MAX : limit
+}
+
 function usersOf(raw: RawConfig, dir: string): UsersConfig {
   const tls =
     raw.pubcert === null || raw.pubkeyfile === null
@@ -99,9 +104,11 @@ function usersOf(raw: RawConfig, dir: string): UsersConfig {
     port: raw.pubport,
     limits: {
       messageBytes: raw.pubmaxsize,
-      messagesPerMinute: raw.pubmaxcpm === 0 ? INT32_MAX : raw.pubmaxcpm,
+      messagesPerMinute: unlessZero(raw.pubmaxcpm),
       connections: raw.pubmaxconns,
       connectionsPerAddress: raw.pubmaxaddrconns,
+      connectionsPerSecond: unlessZero(raw.pubmaxconnrate),
+      addressConnectionsPerSecond: unlessZero(raw.pubmaxaddrconnrate),
       connectionsPerUser: raw.pubmaxuserconns,
       pendingHandshakes: raw.pubmaxhandshakes,
       bufferedBytes: raw.pubmaxbuffer,

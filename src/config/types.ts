@@ -45,6 +45,9 @@ export interface UserLimitsConfig {
   /** Connections in all. */
   connections: number
   connectionsPerAddress: number
+  /** New connections in a second: in all, and from one address. */
+  connectionsPerSecond: number
+  addressConnectionsPerSecond: number
   connectionsPerUser: number
   /** Connections that have not yet answered their challenge. */
   pendingHandshakes: number

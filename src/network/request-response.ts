@@ -11,7 +11,7 @@ import { createStopper, Deadline, raceAbort } from './deadline.js'
 import { isRequestErrorCode, RequestError } from './errors.js'
 import { FRAME_END, FRAME_ERROR, FRAME_MESSAGE, type Frame, FrameReader, finishStream, writeFrame } from './frames.js'
 import type { NetworkLimits } from './limits.js'
-import { TokenBucket } from './rate-limit.js'
+import { PeerRates } from './peer-rates.js'
 import type { ScoreRule } from './scores.js'
 import { Turns } from './turns.js'
 
@@ -75,7 +75,7 @@ interface Registration {
   protocol: string
   handler: RequestHandler
   options: Required<HandlerOptions>
-  buckets: Map<PublicKey, TokenBucket>
+  rates: PeerRates
   turns: Map<PublicKey, Turns>
   observers: Turns
 }
@@ -114,17 +114,18 @@ export class RequestResponse {
   ): Promise<() => Promise<void>> {
     const protocol = this.protocolId(name, version)
     const { limits } = this.#host
+    const rateLimit = options.rateLimit ?? { perSecond: limits.requestsPerSecond, burst: limits.requestsBurst }
     const registration: Registration = {
       protocol,
       handler,
       options: {
         maxRequestBytes: options.maxRequestBytes ?? limits.maxRequestBytes,
         maxResponseBytes: options.maxResponseBytes ?? limits.maxResponseBytes,
-        rateLimit: options.rateLimit ?? { perSecond: limits.requestsPerSecond, burst: limits.requestsBurst },
+        rateLimit,
         handlerTimeoutMs: options.handlerTimeoutMs ?? limits.handlerTimeoutMs,
         parallel: options.parallel ?? { perPeer: Number.POSITIVE_INFINITY, observers: Number.POSITIVE_INFINITY }
       },
-      buckets: new Map(),
+      rates: new PeerRates(rateLimit, limits.maxKnownPeers),
       turns: new Map(),
       observers: new Turns(options.parallel?.observers ?? Number.POSITIVE_INFINITY)
     }
@@ -303,7 +304,7 @@ export class RequestResponse {
     this.#stopping.signal.addEventListener('abort', onStop, { once: true })
     if (this.#stopping.signal.aborted) onStop()
     try {
-      if (!takeToken(registration, peer, limits.maxKnownPeers)) {
+      if (!registration.rates.take(peer)) {
         this.#host.report(peer, 'request-flood', registration.protocol)
         throw new RequestError('rate-limited', 'too many requests; wait and ask again')
       }
@@ -474,13 +475,4 @@ function toRequestError(error: unknown, whole: Deadline): RequestError {
 async function isClosing(connection: Connection): Promise<boolean> {
   if (connection.status === 'open') await sleep(CLOSING_MS)
   return connection.status !== 'open'
-}
-
-/** @param maxPeers whose rates are remembered, those that asked last */
-function takeToken({ buckets, options }: Registration, peer: PublicKey, maxPeers: number): boolean {
-  const bucket = buckets.get(peer) ?? new TokenBucket(options.rateLimit.perSecond, options.rateLimit.burst)
-  buckets.delete(peer)
-  buckets.set(peer, bucket)
-  if (buckets.size > maxPeers) buckets.delete(buckets.keys().next().value as PublicKey)
-  return bucket.take()
 }

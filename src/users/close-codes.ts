@@ -24,7 +24,8 @@ export const CloseCode = {
   rateExceeded: 4008,
   slowReader: 4009,
   outOfMemory: 4010,
-  noAnswer: 4011
+  noAnswer: 4011,
+  tooManyNew: 4012
 } as const
 
 export type CloseCode = (typeof CloseCode)[keyof typeof CloseCode]

@@ -8,6 +8,10 @@ export interface UserLimits {
   connections: number
   /** Connections from one IPv4 address or one IPv6 /64 network. */
   connectionsPerAddress: number
+  /** New connections in a second, in all; a burst of `connections`, so that all users may come back at once. */
+  connectionsPerSecond: number
+  /** New connections in a second from one address, as above; a burst of `connectionsPerAddress`. */
+  addressConnectionsPerSecond: number
   /** Connections of one user key. */
   connectionsPerUser: number
   /** Connections that have not answered the challenge; one more pushes the oldest out. */
@@ -29,6 +33,8 @@ export const DEFAULT_USER_LIMITS: Readonly<UserLimits> = {
   messagesPerMinute: 100,
   connections: 10_000,
   connectionsPerAddress: 2_048,
+  connectionsPerSecond: 250,
+  addressConnectionsPerSecond: 50,
   connectionsPerUser: 64,
   pendingHandshakes: 1_024,
   handshakeMs: 5_000,

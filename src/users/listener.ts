@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream'
 import { type ServerOptions, WebSocketServer } from 'ws'
 import { addressGroupOf } from './address.js'
 import { WordedWebSocket } from './connection.js'
+import { ConnectionRates } from './connection-rates.js'
 import type { UserLimits } from './limits.js'
 
 export interface TlsFiles {
@@ -20,8 +21,12 @@ export interface ListenerOptions {
   port: number
   tls?: TlsFiles
   limits: UserLimits
-  /** A connection that speaks WebSocket. */
-  onSocket: (ws: WordedWebSocket, socket: Socket, addressGroup: string) => void
+  /** Clock, ms. */
+  now: () => number
+  /** A connection that speaks WebSocket; `isOneTooMany` when it came too soon after others and is to be told so. */
+  onSocket: (ws: WordedWebSocket, socket: Socket, addressGroup: string, isOneTooMany: boolean) => void
+  /** A new socket came too soon after others. */
+  onRefused: (addressGroup: string) => void
   /** True when a refusal should be an HTTP 503 because too many are being told by close code already. */
   isFlooded: () => boolean
 }
@@ -46,12 +51,16 @@ export class Listener {
   readonly #options: ListenerOptions
   readonly #sockets = new Set<Socket>()
   readonly #socketsOf = new Map<string, number>()
+  /** By address and port: sockets that are to hear why they are refused. TLS hands on another object for the same socket. */
+  readonly #toTell = new Set<string>()
+  readonly #rates: ConnectionRates
   readonly #upgrader: WebSocketServer
   #server: Server | null = null
 
   constructor(options: ListenerOptions) {
     this.#options = options
     const { limits } = options
+    this.#rates = new ConnectionRates(limits, options.now)
     const upgrade: ServerOptions<typeof WordedWebSocket> & { closeTimeout: number } = {
       noServer: true,
       clientTracking: false,
@@ -144,10 +153,16 @@ export class Listener {
     const group = addressGroupOf(socket.remoteAddress ?? '')
     const count = this.#socketsOf.get(group) ?? 0
     if (count >= this.#options.limits.connectionsPerAddress + REFUSAL_SOCKETS) return void socket.destroy()
+    const arrival = this.#rates.arrive(group)
+    if (arrival !== 'in') this.#options.onRefused(group)
+    if (arrival === 'dropped') return void socket.destroy()
+    const name = nameOf(socket)
+    if (arrival === 'told') this.#toTell.add(name)
     this.#socketsOf.set(group, count + 1)
     this.#sockets.add(socket)
     socket.once('close', () => {
       this.#sockets.delete(socket)
+      this.#toTell.delete(name)
       const left = (this.#socketsOf.get(group) ?? 1) - 1
       if (left === 0) this.#socketsOf.delete(group)
       else this.#socketsOf.set(group, left)
@@ -167,9 +182,13 @@ export class Listener {
     }
     const group = addressGroupOf(socket.remoteAddress ?? '')
     this.#upgrader.handleUpgrade(request, socket, head, (ws) =>
-      this.#options.onSocket(ws as WordedWebSocket, socket, group)
+      this.#options.onSocket(ws as WordedWebSocket, socket, group, this.#toTell.has(nameOf(socket)))
     )
   }
+}
+
+function nameOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`
 }
 
 const refuseRequest: RequestListener = (_request, response) => {

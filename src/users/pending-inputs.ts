@@ -1,4 +1,5 @@
 import type { Hash, ProposalUser, PublicKey, UserProof } from '../consensus/types.js'
+import { Listing } from './listing.js'
 import { inputIdOf } from './proof.js'
 
 /** How much may wait for a ledger. Whole numbers of at least 1. */
@@ -37,6 +38,8 @@ export const FAIR_SHARE: Readonly<FairShare> = {
   bytes: 512 * 1024
 }
 
+/** Up to this number of connected users the list of a proposal has everybody who is connected at that moment. */
+const LONG_LIST_USERS = 256
 /** Ledgers for which somebody who spoke counts as one of those who speak. */
 const SPEAKERS_LEDGERS = 64
 /** Inputs that each user may have waiting when half of what a node holds is taken. */
@@ -97,8 +100,16 @@ export class PendingInputs {
   readonly #speakers: PublicKey[][] = []
   #isShared = false
 
-  constructor(limits: Partial<PendingLimits> = {}, share: FairShare = FAIR_SHARE) {
+  readonly #listing: Listing
+
+  /** @param now a clock that only goes forward, ms */
+  constructor(
+    limits: Partial<PendingLimits> = {},
+    share: FairShare = FAIR_SHARE,
+    now: () => number = () => performance.now()
+  ) {
     this.#share = share
+    this.#listing = new Listing(now)
     this.#limits = { ...DEFAULT_PENDING_LIMITS, ...limits }
     for (const [name, value] of Object.entries(this.#limits)) {
       if (!Number.isSafeInteger(value) || value < 1) {
@@ -154,7 +165,10 @@ export class PendingInputs {
    * with every ledger that serves others. A user of whom something is held waits too, so that their inputs keep
    * their order. While several users speak, here or in the last ledgers, nobody gets more than a fair share.
    *
-   * @param connected the connected users, ascending by key
+   * Of more than 256 connected users the list is a second old at most, and has no more than `maxUsers`: those with inputs
+   * in the proposal, and those who have been in the list before.
+   *
+   * @param connected the connected users, ascending by key; the same array until it changes
    * @param maxUsers users with inputs in it: those who have waited longest
    */
   select(
@@ -164,7 +178,8 @@ export class PendingInputs {
     maxUsers = Number.POSITIVE_INFINITY
   ): Selection {
     const chosen = this.#takeTurns(maxBytes, maxInputs, maxUsers)
-    const users = this.#mergeUsers(connected)
+    const isLong = connected.length > LONG_LIST_USERS
+    const users = isLong ? this.#listUsers(connected, chosen, maxUsers) : this.#mergeUsers(connected)
     const inputs: PendingInput[] = []
     for (const { key } of users) inputs.push(...(chosen.get(key) ?? []))
     return { users, inputs }
@@ -293,6 +308,19 @@ export class PendingInputs {
       })
     }
     return chosen
+  }
+
+  #listUsers(
+    connected: ProposalUser[],
+    chosen: ReadonlyMap<PublicKey, PendingInput[]>,
+    maxUsers: number
+  ): ProposalUser[] {
+    const speakers = new Map<PublicKey, ProposalUser>()
+    for (const user of chosen.keys()) {
+      const { proof } = oldestOf(this.#queues.get(user) as UserQueue)
+      speakers.set(user, { key: user, proof })
+    }
+    return this.#listing.update(connected, speakers, maxUsers)
   }
 
   /** The connected users and those with inputs waiting; the latter with the proof that their inputs need. */

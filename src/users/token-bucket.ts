@@ -1,14 +1,17 @@
 const MINUTE_MS = 60_000
 
-/** A rate limit: a burst of `perMinute`, refilled evenly over a minute. */
+/** A rate limit: `perMinute` on average, refilled evenly, and a burst. */
 export class TokenBucket {
   readonly #perMinute: number
+  readonly #burst: number
   #tokens: number
   #filledAtMs: number
 
-  constructor(perMinute: number, nowMs: number) {
+  /** @param burst how many at once; as many as in a minute unless given */
+  constructor(perMinute: number, nowMs: number, burst = perMinute) {
     this.#perMinute = perMinute
-    this.#tokens = perMinute
+    this.#burst = burst
+    this.#tokens = burst
     this.#filledAtMs = nowMs
   }
 
@@ -23,7 +26,7 @@ export class TokenBucket {
   isEmpty(nowMs: number): boolean {
     const elapsedMs = Math.max(0, nowMs - this.#filledAtMs)
     this.#filledAtMs = nowMs
-    this.#tokens = Math.min(this.#perMinute, this.#tokens + (elapsedMs * this.#perMinute) / MINUTE_MS)
+    this.#tokens = Math.min(this.#burst, this.#tokens + (elapsedMs * this.#perMinute) / MINUTE_MS)
     return this.#tokens < 1
   }
 }

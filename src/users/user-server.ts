@@ -14,6 +14,8 @@ import { SessionTable } from './session-table.js'
 import type { ProtocolSession, UserNotice, UserProtocol } from './user-protocol.js'
 import { UserRates } from './user-rates.js'
 
+const REFUSAL_LOG_MS = 60_000
+
 /** Where an input comes from. */
 export interface InputSource {
   user: PublicKey
@@ -63,6 +65,8 @@ export interface UserServerStatus {
   inputsTaken: number
   inputsRefused: number
   outputsSent: number
+  /** Connections that came too soon after others. */
+  connectionsRefused: number
   /** Connections closed by the server since the start, by close code. */
   closedByCode: Record<string, number>
 }
@@ -87,7 +91,8 @@ export class UserServer {
   readonly #held = new Set<PublicKey>()
   readonly #closedByCode: Record<string, number> = {}
   #bufferedBytes = 0
-  #counts = { inputsTaken: 0, inputsRefused: 0, outputsSent: 0 }
+  #counts = { inputsTaken: 0, inputsRefused: 0, outputsSent: 0, connectionsRefused: 0 }
+  #refusalLoggedMs = Number.NEGATIVE_INFINITY
   #pinger: NodeJS.Timeout | null = null
   #stopping: Promise<void> | null = null
 
@@ -104,7 +109,9 @@ export class UserServer {
       port: options.port,
       tls: options.tls,
       limits: this.#limits,
-      onSocket: (ws, socket, group) => this.#open(ws, socket, group),
+      now: this.#now,
+      onSocket: (ws, socket, group, isOneTooMany) => this.#open(ws, socket, group, isOneTooMany),
+      onRefused: (group) => this.#noteRefused(group),
       isFlooded: () => this.#admission.isFlooded
     })
   }
@@ -192,7 +199,20 @@ export class UserServer {
     this.#log.info('Stopped serving users.')
   }
 
-  #open(ws: WordedWebSocket, socket: Socket, group: string): void {
+  /** An attack is told once a minute. */
+  #noteRefused(address: string): void {
+    this.#counts.connectionsRefused += 1
+    const nowMs = this.#now()
+    if (nowMs - this.#refusalLoggedMs < REFUSAL_LOG_MS) return
+    this.#refusalLoggedMs = nowMs
+    const { connectionsRefused: refused } = this.#counts
+    this.#log.warn(
+      { address, refused },
+      'New connections of users come faster than pubmaxconnrate or pubmaxaddrconnrate.'
+    )
+  }
+
+  #open(ws: WordedWebSocket, socket: Socket, group: string, isOneTooMany: boolean): void {
     const nonce = randomBytes(NONCE_BYTES)
     const expiryMs = Math.trunc(this.#now()) + this.#limits.handshakeMs
     const challenge = challengeOf(this.#options.networkId, this.#options.nodeKey, expiryMs, nonce)
@@ -221,15 +241,19 @@ export class UserServer {
         close: (code, reason) => this.#close(connection, code, reason)
       })
     }
-    if (!this.#admit(connection)) return
+    if (!this.#admit(connection, isOneTooMany)) return
     stopWaiting = this.#limitHandshake(connection, socket)
     session.protocol.start()
   }
 
   /** Applies the limits on connections; false when it was refused. */
-  #admit(connection: Connection): boolean {
+  #admit(connection: Connection, isOneTooMany: boolean): boolean {
     const refusal = this.#admission.enter(connection)
     if (this.#stopping !== null) return this.#close(connection, CloseCode.goingAway, 'the node stops')
+    if (isOneTooMany) {
+      const reason = 'too many new connections in a short time: try again in some seconds'
+      return this.#close(connection, CloseCode.tooManyNew, reason)
+    }
     if (refusal !== null) return this.#close(connection, refusal.code, refusal.reason)
     const overdue = this.#admission.findOverdue()
     if (overdue !== null) {

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { KeyPair } from '../../src/crypto/index.js'
+import type { Pace } from './hostile-user.js'
 
 /** The node that is attacked. */
 export interface Target {
@@ -16,6 +17,8 @@ export interface Target {
 export interface AttackRun {
   /** What was done so far: requests answered, messages sent, connections opened. */
   count: () => number
+  /** So many of those that it holds ask one question after another: how soon they are answered. */
+  ask?: (users: number, durationMs: number) => Promise<Pace>
   stop: () => Promise<void>
 }
 

@@ -131,11 +131,31 @@ export interface Pace {
   /** Answers a second. */
   perS: number
   p50Ms: number
+  p99Ms: number
   maxMs: number
 }
 
-/** How soon and how often an honest user is answered who asks again when the last question is answered. */
-export async function measurePace(user: Pick<User, 'ask'>, durationMs: number): Promise<Pace> {
+/** @param times ms that each answer took; at least one, in any order */
+export function paceOf(times: readonly number[], durationMs: number): Pace {
+  const sorted = [...times].sort((a, b) => a - b)
+  return {
+    perS: (sorted.length * 1000) / durationMs,
+    p50Ms: sorted[sorted.length >> 1] as number,
+    p99Ms: sorted[Math.floor(sorted.length * 0.99)] as number,
+    maxMs: sorted.at(-1) as number
+  }
+}
+
+/**
+ * How soon and how often an honest user is answered who asks again when the last question is answered.
+ *
+ * @param isOver looked at after `durationMs`, which is then the least time
+ */
+export async function measurePace(
+  user: Pick<User, 'ask'>,
+  durationMs: number,
+  isOver: () => boolean = () => true
+): Promise<Pace> {
   const startMs = performance.now()
   const times: number[] = []
   let lastMs = startMs
@@ -144,11 +164,6 @@ export async function measurePace(user: Pick<User, 'ask'>, durationMs: number): 
     const nowMs = performance.now()
     times.push(nowMs - lastMs)
     lastMs = nowMs
-  } while (lastMs - startMs < durationMs)
-  times.sort((a, b) => a - b)
-  return {
-    perS: (times.length * 1000) / (lastMs - startMs),
-    p50Ms: times[times.length >> 1] as number,
-    maxMs: times.at(-1) as number
-  }
+  } while (lastMs - startMs < durationMs || !isOver())
+  return paceOf(times, lastMs - startMs)
 }

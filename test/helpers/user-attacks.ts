@@ -1,13 +1,18 @@
 /** Attacks on the user port of one node. */
 import type { Socket } from 'node:net'
-import { setImmediate as turn } from 'node:timers/promises'
+import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
 import { createKeyPair } from '../../src/crypto/index.js'
 import { type Attack, type AttackRun, keepOn, type Target } from './attack.js'
-import { HALF_UPGRADE, halfFrame, openRaw, RawUser, upgradeRaw } from './hostile-user.js'
+import { HALF_UPGRADE, halfFrame, openRaw, type Pace, paceOf, RawUser, upgradeRaw } from './hostile-user.js'
 
-/** Below what one address may have. */
+/** Below what one address may have, and have anew in a short time. */
 const PER_ADDRESS = 1900
 const BATCH = 50
+/** Of attackers with few connections: what is refused to them must not be refused to the honest. */
+const ATTACKER = '127.0.0.66'
+
+/** Between two attempts of one who is refused. */
+const REFUSED_MS = 10
 
 const urlOf = ({ host, pubport }: Target): string => `ws://${host}:${pubport}`
 
@@ -29,7 +34,7 @@ async function hold(count: number, open: (localAddress: string) => Promise<{ end
 }
 
 async function join(target: Target, count: number): Promise<RawUser[]> {
-  return Promise.all(Array.from({ length: count }, () => RawUser.join(urlOf(target))))
+  return Promise.all(Array.from({ length: count }, () => RawUser.join(urlOf(target), createKeyPair(), ATTACKER)))
 }
 
 function endAll(run: AttackRun, users: RawUser[]): AttackRun {
@@ -57,7 +62,7 @@ function flood(name: string, keyCount: number, connections: number, bytes: numbe
       const lanes = Array.from({ length: connections }, async (_, index) => {
         while (!isOver) {
           try {
-            const user = await RawUser.join(urlOf(target), keys[index % keyCount])
+            const user = await RawUser.join(urlOf(target), keys[index % keyCount], ATTACKER)
             while (!isOver && !user.isClosed) {
               if (transportOf(user).writableLength < 1_000_000) {
                 for (let each = 0; each < 20; each++) user.send(input)
@@ -67,7 +72,7 @@ function flood(name: string, keyCount: number, connections: number, bytes: numbe
             }
             user.end()
           } catch {
-            await turn()
+            await delay(REFUSED_MS)
           }
         }
       })
@@ -158,11 +163,55 @@ export function userAttacks(connections: number): Attack[] {
   ]
 }
 
-/** As many users as a node takes, who say nothing. */
+async function askUntil(user: RawUser, endMs: number, times: number[]): Promise<void> {
+  let lastMs = performance.now()
+  while (lastMs < endMs && !user.isClosed) {
+    const answer = new Promise((resolve) => {
+      user.socket.once('message', resolve)
+      user.socket.once('close', resolve)
+    })
+    user.send('crowd\n')
+    await answer
+    const nowMs = performance.now()
+    times.push(nowMs - lastMs)
+    lastMs = nowMs
+  }
+}
+
+/** As many users as a node takes, who say nothing unless they are told to. Those that are refused are left out. */
 export function crowd(users: number): Attack {
   return {
     name: `${users} connected users`,
     on: 'users',
-    start: (target) => hold(users, (from) => RawUser.join(urlOf(target), createKeyPair(), from))
+    start: async (target) => {
+      const held: RawUser[] = []
+      let isOver = false
+      const connect = async (index: number): Promise<void> => {
+        await RawUser.join(urlOf(target), createKeyPair(), addressOf(index)).then(
+          (user) => held.push(user),
+          () => {}
+        )
+      }
+      const connecting = (async () => {
+        for (let first = 0; first < users && !isOver; first += BATCH) {
+          await Promise.all(
+            Array.from({ length: Math.min(BATCH, users - first) }, (_, index) => connect(first + index))
+          )
+        }
+      })()
+      return {
+        count: () => held.filter((user) => !user.isClosed).length,
+        ask: async (count, durationMs): Promise<Pace> => {
+          const [times, startMs]: [number[], number] = [[], performance.now()]
+          await Promise.all(held.slice(0, count).map((user) => askUntil(user, startMs + durationMs, times)))
+          return paceOf(times, performance.now() - startMs)
+        },
+        stop: async () => {
+          isOver = true
+          await connecting
+          for (const user of held) user.end()
+        }
+      }
+    }
   }
 }

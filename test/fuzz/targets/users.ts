@@ -32,7 +32,14 @@ const UPGRADE = [
   ''
 ].join('\r\n')
 
-const LIMITS = { ...DEFAULT_USER_LIMITS, handshakeMs: 2000, messageBytes: 4096 }
+const LIMITS = {
+  ...DEFAULT_USER_LIMITS,
+  handshakeMs: 2000,
+  messageBytes: 4096,
+  // Each execution takes some.
+  connectionsPerSecond: 1e6,
+  addressConnectionsPerSecond: 1e6
+}
 
 async function openServer(): Promise<{ server: UserServer; port: number; taken: () => number }> {
   let taken = 0

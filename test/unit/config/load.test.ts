@@ -105,12 +105,19 @@ describe('a sound configuration', () => {
       minroundtime: '20',
       tcpport: '22861',
       binargs: ['a b', ''],
-      pubmaxcpm: 0
+      pubmaxcpm: 0,
+      pubmaxconnrate: '0',
+      pubmaxaddrconnrate: 7
     })
     expect(config.consensus).toMatchObject({ roundtimeMs: 250, minRoundtimeMs: 20 })
     expect(config.network.tcpPort).toBe(22861)
     expect(config.contract.args).toEqual(['a b', ''])
-    expect(config.users.limits.messagesPerMinute).toBe(2 ** 31 - 1)
+    const unlimited = 2 ** 31 - 1
+    expect(config.users.limits).toMatchObject({
+      messagesPerMinute: unlimited,
+      connectionsPerSecond: unlimited,
+      addressConnectionsPerSecond: 7
+    })
   })
 
   it('turns ports off with 0 and null', async () => {

@@ -1,4 +1,8 @@
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { pino } from 'pino'
 import { vi } from 'vitest'
 import { WebSocket } from 'ws'
@@ -49,6 +53,28 @@ export async function startServer(overrides: Overrides = {}): Promise<TestServer
   await server.start()
   const scheme = overrides.tls === undefined ? 'ws' : 'wss'
   return { server, url: `${scheme}://127.0.0.1:${server.address()?.port}`, taken, nodeKey }
+}
+
+export const hasOpenssl = (() => {
+  try {
+    return execFileSync('openssl', ['version']).length > 0
+  } catch {
+    return false
+  }
+})()
+
+/** For 127.0.0.1, signed by itself; made by the program openssl. */
+export function createCertificate(): { key: Buffer; cert: Buffer } {
+  const dir = mkdtempSync(join(tmpdir(), 'hp-users-'))
+  try {
+    const [key, cert] = [join(dir, 'key.pem'), join(dir, 'cert.pem')]
+    const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1']
+    const kind = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2']
+    execFileSync('openssl', [...kind, ...subject, '-keyout', key, '-out', cert], { stdio: 'ignore' })
+    return { key: readFileSync(key), cert: readFileSync(cert) }
+  } finally {
+    rmSync(dir, { recursive: true })
+  }
 }
 
 export interface Message {

@@ -1,11 +1,7 @@
-import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createKeyPair } from '../../../src/crypto/index.js'
 import { ListenError } from '../../../src/users/index.js'
-import { RawUser, startServer, type TestServer, until } from './helpers.js'
+import { createCertificate, hasOpenssl, RawUser, startServer, type TestServer, until } from './helpers.js'
 
 const running: TestServer[] = []
 
@@ -195,37 +191,20 @@ describe('start and stop', () => {
   })
 })
 
-const openssl = (() => {
-  try {
-    return execFileSync('openssl', ['version']).length > 0
-  } catch {
-    return false
-  }
-})()
-
 describe('wss', () => {
-  it.skipIf(!openssl)('serves users with a certificate (needs the program openssl)', async () => {
-    const dir = mkdtempSync(join(tmpdir(), 'hp-users-'))
-    try {
-      const [key, cert] = [join(dir, 'key.pem'), join(dir, 'cert.pem')]
-      const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1']
-      const kind = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2']
-      execFileSync('openssl', [...kind, ...subject, '-keyout', key, '-out', cert], { stdio: 'ignore' })
-      const tls = { key: readFileSync(key), cert: readFileSync(cert) }
-      const { url, server, taken } = await start({ tls })
-      expect(server.status().address).toBe(url)
-      const user = await RawUser.join(url, undefined, { ca: tls.cert })
-      user.send('secret')
-      await until(() => taken.length === 1)
-      expect(server.deliver(user.keyPair.publicKey, Buffer.from('answer'))).toBe(1)
-      expect((await user.next()).data.toString()).toBe('answer')
-      const plain = new RawUser(url.replace('wss', 'ws'))
-      expect((await plain.closed).code).toBe(1006)
-      await server.stop()
-      expect((await user.closed).code).toBe(1001)
-    } finally {
-      rmSync(dir, { recursive: true })
-    }
+  it.skipIf(!hasOpenssl)('serves users with a certificate (needs the program openssl)', async () => {
+    const tls = createCertificate()
+    const { url, server, taken } = await start({ tls })
+    expect(server.status().address).toBe(url)
+    const user = await RawUser.join(url, undefined, { ca: tls.cert })
+    user.send('secret')
+    await until(() => taken.length === 1)
+    expect(server.deliver(user.keyPair.publicKey, Buffer.from('answer'))).toBe(1)
+    expect((await user.next()).data.toString()).toBe('answer')
+    const plain = new RawUser(url.replace('wss', 'ws'))
+    expect((await plain.closed).code).toBe(1006)
+    await server.stop()
+    expect((await user.closed).code).toBe(1001)
   })
 
   it('says that the certificate is not usable', async () => {
