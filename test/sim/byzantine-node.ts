@@ -4,15 +4,14 @@ import type {
   Hash,
   Ledger,
   Proposal,
-  ProposalInput,
   PublicKey,
   Vote,
   VoteSet
 } from '../../src/consensus/types.js'
 import { blake3Hex } from '../../src/crypto/index.js'
-import { proposalHash } from './honest-node.js'
-import { type ClosedLedger, type Message, type Peer, SIGNATURE } from './messages.js'
-import type { World } from './world.js'
+import type { ClosedLedger, Message, Peer } from './messages.js'
+import type { Random } from './random.js'
+import type { Scene } from './scene.js'
 
 /** How one Byzantine node lies; each is a probability for each occasion. */
 interface Habits {
@@ -46,7 +45,7 @@ export class ByzantineNode implements Peer {
   readonly index: number
   readonly key: PublicKey
   readonly up = true
-  readonly #world: World
+  readonly #scene: Scene
   readonly #habits: Habits
   /** Works with a plan: keeps an attempt from closing, then puts a ledger of its own in the place of the locked one. */
   readonly #usurps: boolean
@@ -58,12 +57,12 @@ export class ByzantineNode implements Peer {
   #prevotes: Vote[] = []
   readonly #done = new Set<string>()
 
-  constructor(world: World, index: number, key: PublicKey) {
-    this.#world = world
+  constructor(scene: Scene, index: number, key: PublicKey) {
+    this.#scene = scene
     this.index = index
     this.key = key
-    const draw = () => world.random.pick([0, 0.1, 0.5, 1])
-    this.#usurps = world.profile.forkHunt && world.random.chance(0.4)
+    const draw = () => scene.random.pick([0, 0.1, 0.5, 1])
+    this.#usurps = scene.forkHunt && scene.random.chance(0.4)
     this.#habits = {
       echo: draw(),
       voteForAll: draw(),
@@ -92,45 +91,36 @@ export class ByzantineNode implements Peer {
   }
 
   receive(message: Message, from: number): void {
-    if (this.#world.isByzantine(from)) return
-    const { random } = this.#world
+    if (this.#scene.isByzantine(from)) return
+    const { random } = this.#scene
     if (this.#recent.length < RECENT_MAX) this.#recent.push(message)
     else this.#recent[random.between(0, RECENT_MAX - 1)] = message
     if (random.chance(this.#habits.replay))
-      this.#tell(random.between(0, this.#world.peers.length - 1), random.pick(this.#recent))
+      this.#tell(random.between(0, this.#scene.peers.length - 1), random.pick(this.#recent))
     if (message.type === 'proposal') this.#onProposal(message.proposal)
     else if (message.type === 'vote') this.#onVote(message.vote, from)
   }
 
   serveProposal(hash: Hash): Proposal | null {
-    if (!this.#world.random.chance(this.#habits.serve)) return null
+    if (!this.#scene.random.chance(this.#habits.serve)) return null
     return this.#withheld.has(hash) ? null : (this.#proposals.get(hash) ?? null)
   }
 
-  /** True ledgers under certificates that prove nothing, others under true certificates, true ones out of turn. */
   serveLedgers(afterSeq: number): ClosedLedger[] {
-    const { random, checks } = this.#world
-    const true1 = checks.closedAt(afterSeq + 1)
-    if (true1 === undefined || !random.chance(this.#habits.serve)) return []
-    const { ledger, certificate } = true1
-    const forged: Ledger = { ...ledger, hash: blake3Hex(Buffer.from(`forged ${random.fraction()}`)) }
-    const first = certificate.signatures[0]!
-    const repeated = certificate.signatures.map(() => first)
-    const kind = random.between(0, 4)
-    if (kind === 0) return [checks.closedAt(afterSeq + 2), checks.closedAt(afterSeq)].flatMap((one) => one ?? [])
-    if (kind === 1) return [{ ledger: forged, certificate }]
-    if (kind === 2) return [{ ledger, certificate: { ...certificate, attempt: certificate.attempt + 1 } }]
-    return kind === 3
-      ? [{ ledger: forged, certificate: { ...certificate, hash: forged.hash } }]
-      : [{ ledger, certificate: { ...certificate, signatures: repeated } }]
+    const { random } = this.#scene
+    const next = this.#scene.closedAt(afterSeq + 1)
+    if (next === undefined || !random.chance(this.#habits.serve)) return []
+    const others = [this.#scene.closedAt(afterSeq + 2), this.#scene.closedAt(afterSeq)].flatMap((one) => one ?? [])
+    const hash = blake3Hex(Buffer.from(`forged ${random.fraction()}`))
+    return forgeLedgers(random, next, { ...next.ledger, hash }, others)
   }
 
   #tell(to: number, message: Message): void {
-    if (to !== this.index && !this.#world.isByzantine(to)) this.#world.network.send(this.index, to, message)
+    if (to !== this.index && !this.#scene.isByzantine(to)) this.#scene.send(this.index, to, message)
   }
 
   #tellSome(message: Message, share: number): void {
-    for (const { index } of this.#world.peers) if (this.#world.random.chance(share)) this.#tell(index, message)
+    for (const { index } of this.#scene.peers) if (this.#scene.random.chance(share)) this.#tell(index, message)
   }
 
   #once(key: string): boolean {
@@ -152,7 +142,7 @@ export class ByzantineNode implements Peer {
     this.#enterSeq(heard.seq)
     if (heard.seq !== this.#seq) return
     this.#proposals.set(heard.hash, heard)
-    const { random } = this.#world
+    const { random } = this.#scene
     if (!this.#once('propose') || !random.chance(this.#habits.propose)) return
     const variants = random.chance(this.#habits.equivocate) ? random.between(2, 3) : 1
     for (let variant = 0; variant < variants; variant++) {
@@ -160,25 +150,20 @@ export class ByzantineNode implements Peer {
       this.#proposals.set(proposal.hash, proposal)
       if (random.chance(this.#habits.withhold)) {
         this.#withheld.add(proposal.hash)
-        this.#tell(random.between(0, this.#world.peers.length - 1), { type: 'proposal', proposal })
+        this.#tell(random.between(0, this.#scene.peers.length - 1), { type: 'proposal', proposal })
         continue
       }
       const later = random.chance(0.3) ? random.fraction() * 2000 : 0
       const share = variants === 1 ? random.pick([0.5, 1]) : 0.5
-      this.#world.clock.schedule(later, () => this.#tellSome({ type: 'proposal', proposal }, share))
+      this.#scene.clock.schedule(later, () => this.#tellSome({ type: 'proposal', proposal }, share))
     }
   }
 
   #makeProposal(heard: Proposal): Proposal {
-    const { random, signatures } = this.#world
-    const user = blake3Hex(Buffer.from(`user 0 of ${this.index}`))
-    const inputs: ProposalInput[] = Array.from({ length: random.between(0, 3) }, () => ({
-      user,
-      id: blake3Hex(Buffer.from(`lie ${random.between(0, 20)} of ${this.index}`)),
-      content: new Uint8Array(5),
-      untilSeq: 0
-    }))
-    const { forwarded } = this.#world
+    const { random } = this.#scene
+    const numbers = Array.from({ length: random.between(0, 3) }, () => random.between(0, 20))
+    const { users, inputs } = this.#scene.lie(this.index, numbers)
+    const { forwarded } = this.#scene
     while (forwarded.length > 0 && random.chance(this.#habits.replay * 5)) inputs.push(random.pick(forwarded))
     const wishes: ConfigWish[] = random.chance(this.#habits.wish)
       ? [
@@ -195,17 +180,17 @@ export class ByzantineNode implements Peer {
         ? random.pick([0, heard.timeMs * 10, heard.timeMs * 1000])
         : heard.timeMs + random.between(0, 1),
       result: falsely ? { ...heard.result, stateRoot: blake3Hex(Buffer.from('false')) } : heard.result,
-      users: [{ key: user, proof: { expiryMs: 0, nonce: new Uint8Array(16), signature: SIGNATURE } }],
+      users,
       inputs,
       wishes
     }
-    return signatures.signProposal({ ...unsigned, hash: proposalHash(unsigned) })
+    return this.#scene.signProposal(unsigned)
   }
 
   #onVote(heard: Vote, from: number): void {
     this.#enterSeq(heard.seq)
     if (heard.seq !== this.#seq) return
-    const { random } = this.#world
+    const { random } = this.#scene
     if (this.#usurps) {
       this.#usurp(heard, from)
       return
@@ -225,7 +210,7 @@ export class ByzantineNode implements Peer {
       this.#tellSome(this.#makeVote({ ...heard, attempt, proposals: about.proposals }, about.hash), 0.5)
     }
     if (random.chance(this.#habits.voteUnknown)) {
-      const unknown = Array.from({ length: this.#world.profile.quorum }, () =>
+      const unknown = Array.from({ length: this.#scene.quorum }, () =>
         blake3Hex(Buffer.from(`unknown ${random.fraction()}`))
       )
       this.#tellSome(this.#makeVote({ ...heard, proposals: unknown }, unknown[0] as Hash), 0.5)
@@ -238,12 +223,12 @@ export class ByzantineNode implements Peer {
 
   #makeVote({ seq, attempt, kind, proposals }: Vote, hash: Hash | null): Message {
     const vote = { validator: this.key, seq, attempt, kind, hash, proposals: hash === null ? [] : proposals }
-    return { type: 'vote', vote: this.#world.signatures.signVote(vote) }
+    return { type: 'vote', vote: this.#scene.signVote(vote) }
   }
 
   /** Other candidates for others: true ones, wrong hashes, prevotes that do not belong to them or are too few. */
   #coordinate(attempt: number): void {
-    const { random, peers } = this.#world
+    const { random, peers } = this.#scene
     const first = this.#makeCandidate(attempt)
     if (first !== null) this.#ownCandidates.add(first.hash)
     const candidates = this.#usurps || random.chance(0.5) ? [first] : [first, this.#makeCandidate(attempt), null]
@@ -254,20 +239,20 @@ export class ByzantineNode implements Peer {
   }
 
   #makeCandidate(attempt: number): Candidate | null {
-    const { random, profile, core, checks, signatures } = this.#world
+    const { random, quorum } = this.#scene
     const held = random.shuffle([...this.#proposals.values()])
-    const size = random.between(Math.min(held.length, profile.quorum), held.length)
+    const size = random.between(Math.min(held.length, quorum), held.length)
     const chosen = held.slice(0, size)
     const distinct = chosen.filter((one, at) => chosen.findIndex(({ validator }) => validator === one.validator) === at)
-    const previous = checks.closedAt(this.#seq - 1)?.ledger ?? this.#world.genesis
-    if (distinct.length === 0 || previous.header.seq !== this.#seq - 1) return null
+    const tip = this.#scene.tipAt(this.#seq - 1)
+    if (distinct.length === 0 || tip === null) return null
     const proposals = random.chance(0.2) ? chosen : distinct
-    const ledger = core.closeLedger(this.#world.tipAt(this.#seq - 1), distinct, checks.configAt(this.#seq))
+    const ledger = this.#scene.closeLedger(tip, distinct, this.#scene.configAt(this.#seq))
     const hash = random.chance(0.2) ? blake3Hex(Buffer.from(`wrong ${random.fraction()}`)) : ledger.hash
     const prevotes = this.#usurps || random.chance(0.5) ? this.#makePrevotes(hash, attempt) : null
     const about =
       prevotes !== null && random.chance(0.7) ? this.#prevotes.find((vote) => vote.hash === prevotes.hash) : undefined
-    return signatures.signCandidate({
+    return this.#scene.signCandidate({
       validator: this.key,
       seq: this.#seq,
       attempt,
@@ -278,29 +263,47 @@ export class ByzantineNode implements Peer {
   }
 
   #makeOwnPrevotes(hash: Hash, attempt: number): VoteSet {
-    const { random, profile, signatures } = this.#world
-    signatures.signVote({ validator: this.key, seq: this.#seq, attempt, kind: 'prevote', hash, proposals: [] })
-    const count = random.pick([1, profile.quorum])
-    const own = Array.from({ length: count }, () => ({ validator: this.key, signature: SIGNATURE }))
+    const { random, quorum } = this.#scene
+    const vote = { validator: this.key, seq: this.#seq, attempt, kind: 'prevote' as const, hash, proposals: [] }
+    const { signature } = this.#scene.signVote(vote)
+    const count = random.pick([1, quorum])
+    const own = Array.from({ length: count }, () => ({ validator: this.key, signature }))
     return { seq: this.#seq, attempt, hash, signatures: own }
   }
 
   /** Prevotes of others as they are, with our own, but short of a quorum, repeated, or for another ledger. */
   #makePrevotes(hash: Hash, attempt: number): VoteSet | null {
-    const { random, profile, signatures } = this.#world
+    const { random, quorum } = this.#scene
     if (this.#usurps || random.chance(0.5)) return this.#makeOwnPrevotes(hash, random.between(0, attempt - 1))
     const basis = this.#prevotes.length > 0 ? random.pick(this.#prevotes) : null
     if (basis === null || basis.hash === null) return null
     const same = this.#prevotes.filter((vote) => vote.attempt === basis.attempt && vote.hash === basis.hash)
-    const own = signatures.signVote({ ...basis, validator: this.key })
-    const signers = [...new Set([...same, own].map(({ validator }) => validator))]
-    if (random.chance(0.5)) while (signers.length < profile.quorum) signers.push(this.key)
+    const own = this.#scene.signVote({ ...basis, validator: this.key })
+    const signers = [...new Map([...same, own].map((vote) => [vote.validator, vote.signature]))]
+    if (random.chance(0.5)) while (signers.length < quorum) signers.push([this.key, own.signature])
     const claimed = random.chance(0.2) ? attempt - 1 : basis.attempt
     return {
       seq: this.#seq,
       attempt: claimed,
       hash: random.chance(0.2) ? hash : basis.hash,
-      signatures: signers.map((validator) => ({ validator, signature: SIGNATURE }))
+      signatures: signers.map(([validator, signature]) => ({ validator, signature }))
     }
   }
+}
+
+/** True ledgers under certificates that prove nothing, others under true certificates, true ones out of turn. */
+export function forgeLedgers(
+  random: Random,
+  { ledger, certificate }: ClosedLedger,
+  forged: Ledger,
+  outOfTurn: ClosedLedger[]
+): ClosedLedger[] {
+  const first = certificate.signatures[0]!
+  const kind = random.between(0, 4)
+  if (kind === 0) return outOfTurn
+  if (kind === 1) return [{ ledger: forged, certificate }]
+  if (kind === 2) return [{ ledger, certificate: { ...certificate, attempt: certificate.attempt + 1 } }]
+  return kind === 3
+    ? [{ ledger: forged, certificate: { ...certificate, hash: forged.hash } }]
+    : [{ ledger, certificate: { ...certificate, signatures: certificate.signatures.map(() => first) } }]
 }

@@ -1,9 +1,8 @@
 import type { ExecutionResult, Hash, Proposal, PublicKey, Vote } from '../../src/consensus/types.js'
 import { blake3Hex } from '../../src/crypto/index.js'
-import { proposalHash } from './honest-node.js'
 import type { ClosedLedger, Message, Peer } from './messages.js'
 import { expectedQuorum } from './profile.js'
-import type { World } from './world.js'
+import type { Scene } from './scene.js'
 
 const FALSE_ROOT = blake3Hex(Buffer.from('false state'))
 const FALSE_OUTPUTS = blake3Hex(Buffer.from('false outputs'))
@@ -39,11 +38,11 @@ export class ColludingNode implements Peer {
   readonly index: number
   readonly key: PublicKey
   readonly up = true
-  readonly #world: World
+  readonly #scene: Scene
   readonly #plot: Plot
 
-  constructor(world: World, index: number, key: PublicKey, plot: Plot) {
-    this.#world = world
+  constructor(scene: Scene, index: number, key: PublicKey, plot: Plot) {
+    this.#scene = scene
     this.index = index
     this.key = key
     this.#plot = plot
@@ -52,7 +51,7 @@ export class ColludingNode implements Peer {
   start(): void {}
 
   receive(message: Message, from: number): void {
-    if (this.#world.isByzantine(from)) return
+    if (this.#scene.isByzantine(from)) return
     if (message.type === 'proposal') this.#onProposal(message.proposal)
     else if (message.type === 'vote') this.#onVote(message.vote, from)
   }
@@ -66,11 +65,11 @@ export class ColludingNode implements Peer {
   }
 
   #tell(to: number, message: Message): void {
-    if (!this.#world.isByzantine(to)) this.#world.network.send(this.index, to, message)
+    if (!this.#scene.isByzantine(to)) this.#scene.send(this.index, to, message)
   }
 
   #tellAll(message: Message): void {
-    for (const { index } of this.#world.peers) this.#tell(index, message)
+    for (const { index } of this.#scene.peers) this.#tell(index, message)
   }
 
   #onProposal(heard: Proposal): void {
@@ -86,7 +85,7 @@ export class ColludingNode implements Peer {
     }
     const { seq, lcl, timeMs } = heard
     const unsigned = { validator: this.key, seq, lcl, timeMs, result, users: [], inputs: [], wishes: [] }
-    const proposal = this.#world.signatures.signProposal({ ...unsigned, hash: proposalHash(unsigned) })
+    const proposal = this.#scene.signProposal(unsigned)
     this.#plot.proposals.set(proposal.hash, proposal)
     this.#tellAll({ type: 'proposal', proposal })
   }
@@ -98,35 +97,34 @@ export class ColludingNode implements Peer {
     for (const at of [attempt, attempt + 1]) this.#coordinate(at, from)
     const value = this.#helpsIn(heard) ? hash : null
     const proposals = value === null ? [] : heard.proposals
-    const vote = this.#world.signatures.signVote({ validator: this.key, seq, attempt, kind, hash: value, proposals })
+    const vote = this.#scene.signVote({ validator: this.key, seq, attempt, kind, hash: value, proposals })
     if (this.#plot.once(`${this.index} ${attempt} ${kind} ${value}`)) this.#tellAll({ type: 'vote', vote })
     else this.#tell(from, { type: 'vote', vote })
   }
 
   /** Others' ledgers are helped along too now and then, for there to be a next one. */
   #helpsIn({ seq, attempt, hash }: Vote): boolean {
-    const { n, quorum } = this.#world.profile
+    const { n, quorum } = this.#scene
     if (hash !== null && this.#plot.ledgers.has(hash)) return true
     return attempt === 0 ? quorum === n || seq % 3 === 0 : attempt > n
   }
 
   #coordinate(attempt: number, from: number): void {
-    const { core, checks, genesis, signatures } = this.#world
     const { seq } = this.#plot
-    const previous = checks.closedAt(seq - 1)?.ledger ?? genesis
-    if (previous.header.seq !== seq - 1) return
-    const config = checks.configAt(seq)
+    const tip = this.#scene.tipAt(seq - 1)
+    if (tip === null) return
+    const config = this.#scene.configAt(seq)
     const { unl } = config
     const quorum = expectedQuorum(unl.length, config.threshold)
     if (attempt === 0 || unl[(seq + attempt) % unl.length] !== this.key) return
     const held = [...this.#plot.proposals.values()].sort((a, b) => Number(isFalse(b)) - Number(isFalse(a)))
     const chosen = held.slice(0, quorum)
     if (chosen.length < quorum) return
-    const { hash } = core.closeLedger(this.#world.tipAt(seq - 1), chosen, config)
+    const { hash } = this.#scene.closeLedger(tip, chosen, config)
     this.#plot.ledgers.add(hash)
     const proposals = chosen.map((proposal) => proposal.hash)
     const unsigned = { validator: this.key, seq, attempt, hash, proposals, prevotes: null }
-    const message: Message = { type: 'candidate', candidate: signatures.signCandidate(unsigned) }
+    const message: Message = { type: 'candidate', candidate: this.#scene.signCandidate(unsigned) }
     if (this.#plot.once(`candidate ${attempt}`)) this.#tellAll(message)
     else this.#tell(from, message)
   }

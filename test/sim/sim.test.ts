@@ -2,11 +2,11 @@ import { describe, expect, test } from 'vitest'
 import { closeLedger, tipOf } from '../../src/consensus/close-ledger.js'
 import { Consensus } from '../../src/consensus/consensus.js'
 import { quorumOf } from '../../src/consensus/quorum.js'
+import { shrink } from './cuts.js'
 import { MARKS, type Mark } from './marks.js'
 import { hunt, loadMutant, MUTANTS, type Mutant } from './mutants.js'
 import { drawProfile, expectedQuorum } from './profile.js'
 import { Random } from './random.js'
-import { shrink } from './shrink.js'
 import { simulate } from './world.js'
 
 const CORE = { Consensus, closeLedger, tipOf }
@@ -71,7 +71,7 @@ describe('simulated networks', () => {
     const { core, remove } = await loadMutant(mutant)
     try {
       const found = hunt(core, mutant, 1, 400)
-      const shrunk = shrink(core, found!.seed, {}, () => {})
+      const shrunk = await shrink(core, found!.seed, {}, () => {})
       expect(shrunk?.outcome.violation?.kind).toBe('double-proposal')
       const { override } = shrunk!
       expect(simulate(core, found!.seed, { override }).traceHash).toBe(shrunk?.outcome.traceHash)
@@ -80,7 +80,7 @@ describe('simulated networks', () => {
       expect(shrunk?.outcome.profile).toMatchObject({ byzantine: 0, partitionEveryMs: 0, lossRate: 0, forkHunt: false })
       const { crashRate, diskFullRate } = shrunk!.outcome.profile
       expect(crashRate + diskFullRate).toBeGreaterThan(0)
-      expect(shrink(CORE, found!.seed, {}, () => {})).toBeNull()
+      expect(await shrink(CORE, found!.seed, {}, () => {})).toBeNull()
     } finally {
       await remove()
     }

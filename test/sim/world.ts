@@ -18,6 +18,7 @@ import { Network } from './network.js'
 import { drawProfile, expectedQuorum, keyOf, type Profile, resize } from './profile.js'
 import { Random } from './random.js'
 import { Trace } from './trace.js'
+import { createScene } from './world-scene.js'
 
 /** The code under test: the real core, or a mutant of it. */
 export interface Core {
@@ -101,10 +102,11 @@ export class World {
     for (let stranger = 0; stranger < strangers; stranger++) this.#byzantine.add(n + observers + stranger)
     const slow = new Set(order.slice(byzantine, byzantine + slowNodes))
     const plot = new Plot()
+    const scene = createScene(this)
     this.peers = Array.from({ length: n + observers + strangers }, (_, index) => {
       const key = keyOf(`node ${index}`)
       if (!this.#byzantine.has(index)) return new HonestNode(this, index, key, this.genesis, slow.has(index))
-      return colludes && index < n ? new ColludingNode(this, index, key, plot) : new ByzantineNode(this, index, key)
+      return colludes && index < n ? new ColludingNode(scene, index, key, plot) : new ByzantineNode(scene, index, key)
     })
     this.#honest = this.peers.filter((peer) => peer instanceof HonestNode)
     const byzantineKeys = this.peers.filter(({ index }) => this.#byzantine.has(index)).map(({ key }) => key)

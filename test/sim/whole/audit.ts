@@ -54,6 +54,7 @@ export class Audit {
       if (stored.ledger.hash !== this.#stage.checks.chain.get(seq)?.hash)
         this.#stage.checks.fail('fork', `${of.name} at ledger ${seq}`)
       const { ledger, certificate } = stored
+      if ((certificate?.attempt ?? 0) > 0) this.#stage.marks.add('closed in a later attempt')
       const problem = certificate === null ? 'no certificate' : findLedgerProblem(ledger, certificate, before, config)
       if (problem !== null) this.#stage.checks.fail('certificate', `ledger ${seq} of ${of.name}: ${problem}`)
     }

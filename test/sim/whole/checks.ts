@@ -4,7 +4,7 @@ import {
   decodeVotePayload,
   outputsRootOf
 } from '../../../src/codec/index.js'
-import type { Hash, Ledger, PublicKey, UserOutput } from '../../../src/consensus/types.js'
+import type { ConsensusConfig, Hash, Ledger, PublicKey, UserOutput } from '../../../src/consensus/types.js'
 import { decodeSeq, KEYS } from '../../../src/ledger/keys.js'
 import type { UserNotice } from '../../../src/users/index.js'
 import { ModelFiles, runContract, seqOfAnswer } from './contract.js'
@@ -28,6 +28,7 @@ export type WholeViolationKind =
   | 'fatal'
   | 'no-progress'
   | 'limit'
+  | 'outputs'
 
 export interface WholeViolation {
   kind: WholeViolationKind
@@ -55,13 +56,30 @@ export class WholeChecks {
   readonly #said = new Map<string, string>()
   /** What each node has delivered since its machine last lost power. */
   readonly #delivered = new Map<string, Set<string>>()
-  readonly #unl: readonly PublicKey[]
+  /** Users on the side of Byzantine nodes: their inputs may be anybody's, and are executed as often as these like. */
+  readonly #lying = new Set<PublicKey>()
+  /** In force from a ledger on, the newest last. */
+  readonly #configs: { from: number; config: ConsensusConfig }[]
   newest = 0
   voids = 0
   fails = 0
 
-  constructor(unl: readonly PublicKey[]) {
-    this.#unl = unl
+  constructor(config: ConsensusConfig) {
+    this.#configs = [{ from: 1, config }]
+  }
+
+  /** In force for the ledger `seq`. */
+  configAt(seq: number): ConsensusConfig {
+    return (this.#configs.findLast(({ from }) => from <= seq) ?? this.#configs[0]!).config
+  }
+
+  /** In force for the ledger that is being decided. */
+  get config(): ConsensusConfig {
+    return this.configAt(this.newest + 1)
+  }
+
+  liesBy(user: PublicKey): void {
+    this.#lying.add(user)
   }
 
   fail(kind: WholeViolationKind, message: string): void {
@@ -98,7 +116,9 @@ export class WholeChecks {
     }
     this.chain.set(seq, ledger)
     this.newest = Math.max(this.newest, seq)
+    if (ledger.config !== null) this.#configs.push({ from: seq + 1, config: ledger.config })
     for (const { id, user } of ledger.inputs) {
+      if (this.#lying.has(user)) continue
       if (this.#taken.has(id)) this.fail('input-twice', `ledgers ${this.#taken.get(id)} and ${seq} have one input`)
       if (this.#sent.get(id) !== user) this.fail('input-foreign', `ledger ${seq} has an input that nobody sent`)
       this.#taken.set(id, seq)
@@ -114,7 +134,7 @@ export class WholeChecks {
     const ledger = this.chain.get(seq) as Ledger
     const before = this.#executed.get(seq - 1)?.files ?? new Map<string, Buffer>()
     const files = new ModelFiles(before)
-    const execution = { seq, lcl: ledger.hash, timeMs: 0, unl: [...this.#unl], users: usersOf(ledger) }
+    const execution = { seq, lcl: ledger.hash, timeMs: 0, unl: this.configAt(seq + 1).unl, users: usersOf(ledger) }
     const steps = runContract(files, execution)
     let step = steps.next()
     while (step.done !== true) step = steps.next()
@@ -166,7 +186,12 @@ export class WholeChecks {
 
   crashed(node: WholeNode, kind: CrashKind): void {
     // What is delivered is noted without a sync.
-    if (kind === 'power') this.#delivered.delete(node.publicKey)
+    if (kind === 'power') this.forgetDelivered(node)
+  }
+
+  /** The note of what a node has delivered may be gone, or an old one. */
+  forgetDelivered(node: WholeNode): void {
+    this.#delivered.delete(node.publicKey)
   }
 
   outputDelivered(node: WholeNode, user: PublicKey, content: Uint8Array): void {

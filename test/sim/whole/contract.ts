@@ -24,16 +24,17 @@ const textOf = (bytes: Buffer | undefined): string => bytes?.toString() ?? ''
  * A deterministic contract: counts inputs, keeps a log of the last ones, writes small and large files and removes them.
  * Yields between its writes: there it may be killed.
  */
-export function* runContract(files: ContractFiles, { seq, users }: Execution): Generator<void, ContractResult> {
+export function* runContract(files: ContractFiles, { seq, users, unl }: Execution): Generator<void, ContractResult> {
   const outputs: UserOutput[] = []
   let count = Number(textOf(files.read('count')))
+  const members = unl.map((key) => key.slice(0, 4)).join('')
   let log = textOf(files.read('log')).split('\n').filter(Boolean)
   for (const { key, inputs } of users) {
     if (inputs.length === 0) continue
     for (const input of inputs) {
       const text = Buffer.from(input).toString()
       count += 1
-      log = [...log, `${seq} ${count} ${text}`].slice(-LOG_LINES)
+      log = [...log, `${seq} ${members} ${count} ${text}`].slice(-LOG_LINES)
       const file = `users/${key.slice(0, 8)}`
       if (text.startsWith('fail')) {
         files.write('half-written', Buffer.from(text))

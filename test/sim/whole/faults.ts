@@ -1,3 +1,4 @@
+import { Losses } from './losses.js'
 import type { Stage } from './stage.js'
 import { type CrashKind, JOURNAL_PATH, LEDGERS_PATH, type WholeNode } from './whole-node.js'
 
@@ -12,9 +13,11 @@ export class Faults {
   readonly #stage: Stage
   /** Nodes whose journal was lost: one at most. */
   readonly lost = new Set<WholeNode>()
+  readonly #losses: Losses
 
   constructor(stage: Stage) {
     this.#stage = stage
+    this.#losses = new Losses(stage)
   }
 
   plan(): void {
@@ -72,7 +75,15 @@ export class Faults {
       this.#flipBit(node)
       this.#damageLedger(node)
     }
+    this.#mayLose(node)
     this.#startLater(node)
+  }
+
+  #mayLose(node: WholeNode): void {
+    const { random, profile } = this.#stage
+    if (!random.chance(profile.lossOnDiskRate) || !this.#mayDamage(node)) return
+    this.#losses.lose(node)
+    this.lost.add(node)
   }
 
   #stop(node: WholeNode): void {
@@ -81,6 +92,8 @@ export class Faults {
     node.stop(() => {
       this.#stage.note(`${node.name} has stopped`)
       this.#stage.marks.add('stopped in order')
+      this.#losses.backUp(node)
+      this.#mayLose(node)
       this.#startLater(node)
     })
     this.#stage.clock.schedule(STOP_MAX_MS, () => {

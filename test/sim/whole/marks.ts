@@ -24,6 +24,18 @@ export const WHOLE_MARKS = [
   'output delivered',
   'ledgers pruned',
   'went on from a later ledger',
+  'journal lost',
+  'ledgers lost',
+  'state lost',
+  'restored from a backup',
+  'Byzantine validators',
+  'collusion on a false result',
+  'false answer',
+  'liar blamed',
+  'evidence',
+  'UNL grown',
+  'UNL shrunk',
+  'config changed',
   'one validator',
   'healed with a quorum alone'
 ] as const

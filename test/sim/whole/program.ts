@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { compileFunction } from 'node:vm'
 import ts from 'typescript'
 import type { Replacement } from '../mutants.js'
+import { addLooks } from './looks.js'
 import { PACKAGES } from './packages.js'
 
 type Exports = Record<string, unknown>
@@ -35,10 +36,13 @@ export interface Surroundings {
 }
 
 const SOURCE = fileURLToPath(new URL('../../../src/', import.meta.url))
-const COMPILER_OPTIONS: ts.CompilerOptions = {
-  target: ts.ScriptTarget.ES2022,
-  module: ts.ModuleKind.CommonJS,
-  esModuleInterop: true
+const TRANSPILE: ts.TranspileOptions = {
+  compilerOptions: {
+    target: ts.ScriptTarget.ES2022,
+    module: ts.ModuleKind.CommonJS,
+    esModuleInterop: true
+  },
+  transformers: { before: [addLooks] }
 }
 /** Evaluated once for all processes: they hold nothing of a process, know no clock and no disk. */
 const SHARED = ['codec/', 'crypto/', 'consensus/', 'config/', 'contract/', 'network/']
@@ -112,7 +116,7 @@ export class Program {
       if (text.split(from).length !== 2) throw new Error(`${file} has not once: ${from}`)
       text = text.replace(from, () => to)
     }
-    const code = compiledByText.get(text) ?? ts.transpileModule(text, { compilerOptions: COMPILER_OPTIONS }).outputText
+    const code = compiledByText.get(text) ?? ts.transpileModule(text, TRANSPILE).outputText
     compiledByText.set(text, code)
     const params = ['exports', 'require', 'module', ...GLOBALS]
     const compiled = compileFunction(code, params, { filename: join(SOURCE, file) }) as Compiled

@@ -68,6 +68,19 @@ export class LevelFiles {
     this.#keys = null
   }
 
+  copy(): Map<string, Uint8Array> {
+    return new Map(this.#all)
+  }
+
+  /** Other files are put in the place of these. */
+  replace(entries: ReadonlyMap<string, Uint8Array>): void {
+    this.#log = []
+    this.#durable.clear()
+    for (const [key, value] of entries) this.#durable.set(key, value)
+    this.#all = new Map(entries)
+    this.#keys = null
+  }
+
   syncAll(): void {
     this.#sync(this.#log.length)
   }

@@ -11,129 +11,13 @@ import type {
   RequestOptions,
   Topic
 } from '../../../src/network/index.js'
-import type { Clock } from '../clock.js'
-import type { Random } from '../random.js'
+import { Exchange } from './exchange.js'
+import type { Hub } from './hub.js'
 import type { SimProcess } from './sim-process.js'
 
 const STATUS_INTERVAL_MS = 2000
 /** Gossip does not deliver the same bytes again for so long, unless they are sent as new ones. */
 const SEEN_MS = 120_000
-const FIRST_BYTE_MS = 10_000
-/** What is on a way that is cut tries again so often. */
-const CUT_RETRY_MS = 200
-/** A peer that has gone is noticed after at most this. */
-const GONE_MS = 1000
-
-export interface LinkFaults {
-  lossRate: number
-  duplicateRate: number
-  delayMs: number
-  /** Probability that a request comes to nothing. */
-  requestLossRate: number
-}
-
-const NO_FAULTS: LinkFaults = { lossRate: 0, duplicateRate: 0, delayMs: 20, requestLossRate: 0 }
-
-export interface HubEvents {
-  onPublished: (from: PublicKey, topic: Topic, bytes: Uint8Array) => void
-  onDelivered: (to: PublicKey, from: PublicKey, bytes: Uint8Array) => void
-  /** A node says that another one broke a rule. */
-  onBlamed: (by: PublicKey, who: PublicKey, what: string) => void
-  onRequest: (from: PublicKey, to: PublicKey, name: string) => void
-}
-
-/** The wires between all nodes. */
-export class Hub {
-  readonly clock: Clock
-  readonly random: Random
-  readonly events: HubEvents
-  readonly nodes = new Map<PublicKey, SimNetwork>()
-  #faults: LinkFaults
-  /** `from>to` of the links that are cut. */
-  #cut = new Set<string>()
-
-  constructor(clock: Clock, random: Random, faults: LinkFaults, events: HubEvents) {
-    this.clock = clock
-    this.random = random
-    this.#faults = faults
-    this.events = events
-  }
-
-  join(node: SimNetwork): void {
-    this.nodes.set(node.publicKey, node)
-    for (const other of this.nodes.values()) {
-      if (other === node) continue
-      this.clock.schedule(this.random.between(5, 500), () => connect(this, node, other))
-    }
-  }
-
-  leave(node: SimNetwork, isClean: boolean): void {
-    if (this.nodes.get(node.publicKey) === node) this.nodes.delete(node.publicKey)
-    for (const other of this.nodes.values()) {
-      const noticeMs = isClean ? this.random.between(1, 20) : this.random.between(5, GONE_MS)
-      other.process.after(noticeMs, () => other.lose(node))
-    }
-  }
-
-  /** Calls `arrive` for each copy of a message that arrives. */
-  send(from: PublicKey, to: PublicKey, arrive: () => void): void {
-    if (this.isCut(from, to) || this.random.chance(this.#faults.lossRate)) return
-    const copies = this.random.chance(this.#faults.duplicateRate) ? 2 : 1
-    for (let copy = 0; copy < copies; copy++) this.clock.schedule(this.delay() * (1 + 2 * copy), arrive)
-  }
-
-  /** Cubed: most are fast, some are very late. */
-  delay(): number {
-    return 0.2 + this.random.fraction() ** 3 * this.#faults.delayMs
-  }
-
-  isCut(from: PublicKey, to: PublicKey): boolean {
-    return this.#cut.has(`${from}>${to}`)
-  }
-
-  losesRequest(): boolean {
-    return this.random.chance(this.#faults.requestLossRate)
-  }
-
-  /** Draws a new partition: none, two sides, one node deaf or dumb, single directions, one-way sides, a bridge, a pair. */
-  partition(keys: readonly PublicKey[]): number {
-    const { random } = this
-    this.#cut = new Set()
-    const kind = random.between(0, 7)
-    const side = new Map(keys.map((key) => [key, random.chance(0.5)]))
-    const lone = random.pick(keys)
-    const other = random.pick(keys)
-    for (const from of keys) {
-      for (const to of keys) {
-        const isCut =
-          (kind === 1 && side.get(from) !== side.get(to)) ||
-          (kind === 2 && from === lone) ||
-          (kind === 3 && to === lone) ||
-          (kind === 4 && random.chance(0.3)) ||
-          (kind === 5 && side.get(from) === true && side.get(to) === false) ||
-          (kind === 6 && side.get(from) !== side.get(to) && from !== lone && to !== lone) ||
-          (kind === 7 && ((from === lone && to === other) || (from === other && to === lone)))
-        if (isCut && from !== to) this.#cut.add(`${from}>${to}`)
-      }
-    }
-    return kind
-  }
-
-  heal(): void {
-    this.#cut = new Set()
-    this.#faults = NO_FAULTS
-  }
-}
-
-function connect(hub: Hub, a: SimNetwork, b: SimNetwork): void {
-  if (!a.isOpen || !b.isOpen || a.isConnected(b) || b.isConnected(a)) return
-  if (hub.isCut(a.publicKey, b.publicKey) || hub.isCut(b.publicKey, a.publicKey)) {
-    hub.clock.schedule(hub.random.between(250, 2000), () => connect(hub, a, b))
-    return
-  }
-  a.meet(b)
-  b.meet(a)
-}
 
 type Listener = (event: never) => void
 interface Service {
@@ -212,12 +96,14 @@ export class SimNetwork {
     if (!this.isOpen) return
     const bytes = Buffer.from(content)
     this.#hub.events.onPublished(this.publicKey, topic, bytes)
+    const manners = this.#hub.manners.get(this.publicKey)
     for (const { node } of this.#peers.values()) {
-      this.#hub.send(this.publicKey, node.publicKey, () => node.#receive(topic, bytes, this.publicKey, resend))
+      if (manners?.sends(node.publicKey, topic) === false) continue
+      this.#hub.send(this.publicKey, node.publicKey, () => node.receive(topic, bytes, this.publicKey, resend))
     }
   }
 
-  #receive(topic: Topic, bytes: Buffer, from: PublicKey, resend: boolean): void {
+  receive(topic: Topic, bytes: Buffer, from: PublicKey, resend: boolean): void {
     if (!this.isOpen || !this.process.isAlive) return
     const nowMs = this.#hub.clock.nowMs
     const id = blake3Hex(bytes)
@@ -272,7 +158,10 @@ export class SimNetwork {
 
   /** The service that answers a request here; null when there is none. */
   service(name: string): Service | null {
-    return this.isOpen && this.process.isAlive ? (this.#services.get(name) ?? null) : null
+    const service = this.isOpen && this.process.isAlive ? this.#services.get(name) : undefined
+    if (service === undefined) return null
+    const handler = this.#hub.manners.get(this.publicKey)?.handler(name, service.handler) ?? service.handler
+    return { ...service, handler }
   }
 
   report(peer: PublicKey, rule: string, detail: string): void {
@@ -322,8 +211,14 @@ export class SimNetwork {
     })
   }
 
-  #tell(node: SimNetwork): void {
+  /** How far this node is, as it says. */
+  get #place(): { seq: number; lcl: Hash } {
     const { seq, lcl } = this.#options.describe()
+    return { seq: this.#hub.manners.get(this.publicKey)?.claims(seq) ?? seq, lcl }
+  }
+
+  #tell(node: SimNetwork): void {
+    const { seq, lcl } = this.#place
     this.#hub.send(this.publicKey, node.publicKey, () => node.#hear(this, seq, lcl))
   }
 
@@ -340,7 +235,7 @@ export class SimNetwork {
   }
 
   meet(other: SimNetwork): void {
-    const { seq, lcl } = other.#options.describe()
+    const { seq, lcl } = other.#place
     this.#peers.set(other.publicKey, { node: other, seq, lcl })
     this.#emit('peer:connect', { publicKey: other.publicKey, role: 'validator', address: '/sim' })
     this.#emit('peer:status', { publicKey: other.publicKey, status: { seq, lcl } } as NetworkEvents['peer:status'])
@@ -352,126 +247,5 @@ export class SimNetwork {
     for (const exchange of this.#exchanges.get(other) ?? []) exchange.cut()
     this.#exchanges.delete(other)
     this.#emit('peer:disconnect', { publicKey: other.publicKey, reason: 'gone' })
-  }
-}
-
-/** One request and its answer, message by message, in order; the peer may be gone or cut off on the way. */
-class Exchange {
-  readonly #hub: Hub
-  readonly #from: SimNetwork
-  readonly #to: SimNetwork
-  readonly #options: RequestOptions
-  readonly #makeError: (code: RequestError['code'], message: string) => Error
-  readonly #sent: (Buffer | Error | null)[] = []
-  readonly #arrived: (Buffer | Error | null)[] = []
-  readonly #stop = new AbortController()
-  #wake: (() => void) | null = null
-  #isOver = false
-  #hasAnswer = false
-
-  constructor(
-    hub: Hub,
-    from: SimNetwork,
-    to: SimNetwork,
-    options: RequestOptions,
-    makeError: (code: RequestError['code'], message: string) => Error
-  ) {
-    this.#hub = hub
-    this.#from = from
-    this.#to = to
-    this.#options = options
-    this.#makeError = makeError
-  }
-
-  begin(name: string, body: Buffer): void {
-    const { firstByteMs = FIRST_BYTE_MS, totalMs } = this.#options.timeouts ?? {}
-    this.#options.signal?.addEventListener('abort', this.#onAbort)
-    if (this.#options.signal?.aborted === true) this.#onAbort()
-    const late = (): void => this.#put(this.#makeError('timeout', 'no answer in time'))
-    this.#from.process.after(firstByteMs, () => {
-      if (!this.#hasAnswer) late()
-    })
-    if (totalMs !== undefined) this.#from.process.after(totalMs, late)
-    if (this.#hub.losesRequest()) return
-    this.#carry(this.#from, this.#to, () => void this.#serve(name, body))
-  }
-
-  readonly #onAbort = (): void => this.#put(this.#makeError('closed', 'the request was given up'))
-
-  /** A stream waits until its way is free again, or for ever. */
-  #carry(from: SimNetwork, to: SimNetwork, arrive: () => void): void {
-    if (this.#isOver) return
-    if (this.#hub.isCut(from.publicKey, to.publicKey)) {
-      this.#hub.clock.schedule(CUT_RETRY_MS, () => this.#carry(from, to, arrive))
-      return
-    }
-    this.#hub.clock.schedule(this.#hub.delay(), () => {
-      if (to.process.isAlive) arrive()
-    })
-  }
-
-  async #serve(name: string, body: Buffer): Promise<void> {
-    const to = this.#to
-    try {
-      const service = to.service(name)
-      if (service === null) throw this.#makeError(to.isOpen ? 'unsupported' : 'closed', `no ${name} there`)
-      const answer = service.handler(body, this.#from.publicKey, this.#stop.signal)
-      if (answer instanceof Promise) this.#answer(Buffer.from(await answer))
-      else {
-        for await (const message of answer) {
-          if (this.#isOver) break
-          this.#answer(Buffer.from(message))
-        }
-      }
-      this.#answer(null)
-    } catch (error) {
-      const { code, message } = error as RequestError
-      this.#answer(this.#makeError(code === 'refused' || code === 'closed' ? code : 'failed', message))
-    }
-  }
-
-  /** In order: none overtakes the one before. */
-  #answer(item: Buffer | Error | null): void {
-    this.#sent.push(item)
-    if (this.#sent.length === 1) this.#hub.clock.schedule(this.#hub.delay(), () => this.#carryBack())
-  }
-
-  #carryBack(): void {
-    if (this.#isOver || !this.#from.process.isAlive) return
-    if (this.#hub.isCut(this.#to.publicKey, this.#from.publicKey)) {
-      this.#hub.clock.schedule(CUT_RETRY_MS, () => this.#carryBack())
-      return
-    }
-    this.#put(this.#sent.shift() as Buffer | Error | null)
-    if (this.#sent.length > 0) this.#hub.clock.schedule(0.05, () => this.#carryBack())
-  }
-
-  /** The connection is gone. */
-  cut(): void {
-    this.#put(this.#makeError('closed', 'the peer is gone'))
-  }
-
-  #put(item: Buffer | Error | null): void {
-    this.#hasAnswer = true
-    this.#arrived.push(item)
-    this.#wake?.()
-  }
-
-  /** The next message; null at the end. Throws what the request ended with. */
-  async next(): Promise<Buffer | null> {
-    while (this.#arrived.length === 0) {
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve
-      })
-    }
-    const item = this.#arrived.shift() as Buffer | Error | null
-    if (item instanceof Error) throw item
-    return item
-  }
-
-  end(): void {
-    this.#isOver = true
-    this.#stop.abort()
-    this.#options.signal?.removeEventListener('abort', this.#onAbort)
   }
 }

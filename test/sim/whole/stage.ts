@@ -1,9 +1,9 @@
 import type { Clock } from '../clock.js'
 import type { Random } from '../random.js'
 import type { WholeChecks } from './checks.js'
+import type { Hub } from './hub.js'
 import type { WholeMark } from './marks.js'
 import type { WholeProfile } from './profile.js'
-import type { Hub } from './sim-network.js'
 import type { WholeNode } from './whole-node.js'
 
 /** What the parts of a simulated world share. */
@@ -17,6 +17,8 @@ export interface Stage {
   readonly nodes: readonly WholeNode[]
   /** Nodes that take part after the faults; null while there are faults. */
   readonly healed: readonly WholeNode[] | null
+  /** It is Byzantine. */
+  isLiar(node: WholeNode): boolean
   /** Adds a line to the trace. */
   note(line: string): void
   /** Calls `run` about every `ms`; never for 0. */

@@ -1,7 +1,8 @@
 import type { Logger } from 'pino'
+import type { ProposalMessage } from '../../../src/codec/index.js'
 import type { NodeConfig } from '../../../src/config/index.js'
 import { contractPaths } from '../../../src/config/paths.js'
-import type { ConsensusConfig, Ledger, PublicKey } from '../../../src/consensus/types.js'
+import type { ConsensusConfig, Ledger, Proposal, PublicKey } from '../../../src/consensus/types.js'
 import { ContractError } from '../../../src/contract/errors.js'
 import { DEFAULT_LIMITS as CONTRACT_LIMITS } from '../../../src/contract/limits.js'
 import type { KeyPair } from '../../../src/crypto/index.js'
@@ -12,9 +13,11 @@ import { TokenBucket } from '../../../src/network/rate-limit.js'
 import type { NodeError } from '../../../src/node/errors.js'
 import type { Executor } from '../../../src/node/executor.js'
 import type { HotPocketNode } from '../../../src/node/node.js'
+import type { ProposalPool } from '../../../src/node/proposal-pool.js'
 import { DEFAULT_USER_LIMITS, type UserServerOptions } from '../../../src/users/index.js'
+import type { Hub } from './hub.js'
 import { asModule, type Program } from './program.js'
-import { type Hub, SimNetwork } from './sim-network.js'
+import { SimNetwork } from './sim-network.js'
 import { type Machine, SimProcess } from './sim-process.js'
 import { type Conduct, createRunnerClass } from './sim-runner.js'
 import { SimUserServer, type UserEvents } from './sim-users.js'
@@ -28,13 +31,16 @@ export interface NodeEvents {
   onLog: (node: WholeNode, level: string, message: string) => void
   conductOf: (node: WholeNode, seq: number) => Conduct
   users: (node: WholeNode) => UserEvents
+  /** A Byzantine node's software has checked a proposal of another node. */
+  onProposal: (node: WholeNode, proposal: Proposal, message: ProposalMessage) => void
   /** The node could not start, or had to stop. */
   onFailed: (node: WholeNode, error: Error) => void
   onUncaught: (node: WholeNode, error: unknown) => void
 }
 
-const DIR = '/node'
+export const DIR = '/node'
 export const HIST_PATH = `${DIR}/hist`
+export const STATE_PATH = `${DIR}/state`
 export const JOURNAL_PATH = `${HIST_PATH}/journal`
 export const LEDGERS_PATH = `${HIST_PATH}/ledgers`
 
@@ -50,6 +56,8 @@ export class WholeNode {
   isUp = false
   isStopping = false
   lives = 0
+  /** It is Byzantine: who speaks beside it with its key wants to know what it hears. */
+  isWatched = false
   readonly #program: Program
   readonly #hub: Hub
   readonly #config: NodeConfig
@@ -182,6 +190,7 @@ export class WholeNode {
     modules.set('config/index', asModule({ contractPaths }))
     modules.set('node/operations', asModule({ createOperations: () => ({}) }))
     modules.set('node/doctor/running', asModule({ examineNode: async () => ({}) }))
+    if (this.isWatched) modules.set('node/proposal-pool', this.#watchedPool(process, load))
     // The last one: what it needs must be in its place.
     modules.set('node/executor', this.#watchedExecutor(process, load))
   }
@@ -199,6 +208,21 @@ export class WholeNode {
       }
     }
     return { ...module, Executor: WatchedExecutor }
+  }
+
+  #watchedPool(process: SimProcess, load: <T>(name: string) => T): unknown {
+    const module = load<{ ProposalPool: typeof ProposalPool }>('node/proposal-pool')
+    const onProposal = (proposal: Proposal, message: ProposalMessage | undefined): void => {
+      if (process.isAlive && message !== undefined) this.#events.onProposal(this, proposal, message)
+    }
+    class WatchedPool extends module.ProposalPool {
+      override async take(...work: Parameters<ProposalPool['take']>): Promise<Proposal | null> {
+        const proposal = await super.take(...work)
+        if (proposal !== null) onProposal(proposal, this.whole(proposal.hash))
+        return proposal
+      }
+    }
+    return { ...module, ProposalPool: WatchedPool }
   }
 
   #log(process: SimProcess): Logger {

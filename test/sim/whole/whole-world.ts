@@ -1,23 +1,29 @@
 import type { ConsensusConfig, Ledger } from '../../../src/consensus/types.js'
 import { createKeyPair, type Signer } from '../../../src/crypto/index.js'
-import { KEPT_MIN } from '../../../src/ledger/store.js'
+import { ByzantineNode } from '../byzantine-node.js'
 import { Clock } from '../clock.js'
+import { ColludingNode, Plot } from '../colluding-node.js'
 import { Random } from '../random.js'
 import { Trace } from '../trace.js'
 import { Audit } from './audit.js'
 import { WholeChecks, type WholeViolation } from './checks.js'
 import { Crowd } from './crowd.js'
 import { Faults, STOP_MAX_MS } from './faults.js'
+import { Healing } from './healing.js'
+import { Hub } from './hub.js'
+import { Liar } from './liar.js'
+import { findOverflow } from './limits.js'
 import type { WholeMark } from './marks.js'
-import { drawWholeProfile, type WholeProfile } from './profile.js'
+import { Operators } from './operators.js'
+import { drawWholeProfile, resizeWhole, type WholeProfile } from './profile.js'
 import { Program } from './program.js'
 import { QUICK_KEYS } from './quick-keys.js'
-import { Hub } from './sim-network.js'
 import { Machine } from './sim-process.js'
 import type { Conduct } from './sim-runner.js'
 import type { SimUser } from './sim-users.js'
 import type { Stage } from './stage.js'
 import { WholeNode } from './whole-node.js'
+import { WholeScene } from './whole-scene.js'
 
 /** The sources to run, with real signatures and with hashes that stand for them. */
 export interface Programs {
@@ -44,10 +50,10 @@ export interface WholeOptions {
   override?: Partial<WholeProfile>
 }
 
-/** Ledgers to be closed after the faults. */
-const LEDGERS_AFTER = 4
-/** Within this, ms: the longest timeouts of some attempts, and copying. */
-const HEALING_MAX_MS = 120_000
+/** Within this after the faults, ms: the longest timeouts of some attempts, copying, and the longest wait between two questions for outputs. */
+const HEALING_MAX_MS = 240_000
+/** What nodes hold is counted about this often, ms. */
+const COUNT_EVERY_MS = 1000
 
 export function createPrograms(replacements: ConstructorParameters<typeof Program>[0] = []): Programs {
   return {
@@ -84,18 +90,23 @@ class WholeWorld implements Stage {
   readonly hub: Hub
   readonly #consensus: ConsensusConfig
   readonly nodes: WholeNode[]
+  readonly #liars = new Map<WholeNode, Liar>()
   /** Nodes that take part after the faults. */
   healed: WholeNode[] | null = null
   #events = 0
   readonly #faults: Faults
   readonly #crowd: Crowd
   readonly #audit: Audit
+  readonly #operators: Operators
 
   constructor(programs: Programs, seed: number, { keepLines = false, override = {} }: WholeOptions) {
     this.#seed = seed
-    this.random = new Random(seed)
+    const { n: size, ...others } = override
+    const drawn = new Random(seed)
+    const profile = drawWholeProfile(drawn)
+    this.profile = { ...(size === undefined ? profile : resizeWhole(profile, size)), ...others }
+    this.random = this.profile.turn > 0 ? new Random(seed + this.profile.turn * 2 ** 32) : drawn
     const random = this.random
-    this.profile = { ...drawWholeProfile(random), ...override }
     const { n, observers, threshold, roundtimeMs, minRoundtimeMs, history } = this.profile
     this.#program = this.profile.realSignatures ? programs.real : programs.quick
     this.#trace = new Trace(keepLines)
@@ -112,7 +123,7 @@ class WholeWorld implements Stage {
       nplBytes: 1000,
       execTimeoutMs: 10_000
     }
-    this.checks = new WholeChecks(this.#consensus.unl)
+    this.checks = new WholeChecks(this.#consensus)
     this.hub = new Hub(this.clock, random, this.profile, {
       onPublished: (from, topic, bytes) => {
         const node = this.#nodeOf(from)
@@ -120,16 +131,12 @@ class WholeWorld implements Stage {
         if (topic === 'consensus') this.checks.published(node, bytes)
       },
       onDelivered: (to, from, bytes) => {
-        this.#trace.fold(this.#nodeOf(to).index * 64 + this.#nodeOf(from).index)
+        const [node, sender] = [this.#nodeOf(to), this.#nodeOf(from)]
+        this.#trace.fold(node.index * 64 + sender.index)
         this.#trace.fold(bytes.length)
+        this.#liars.get(node)?.hearVote(bytes, sender)
       },
-      onBlamed: (by, who, what) => {
-        this.note(`${this.#nodeOf(by).name} blames ${this.#nodeOf(who).name}: ${what}`)
-        this.checks.fail(
-          'blamed',
-          `${this.#nodeOf(by).name} blames ${this.#nodeOf(who).name}, which is honest: ${what}`
-        )
-      },
+      onBlamed: (by, who, what) => this.#onBlamed(this.#nodeOf(by), this.#nodeOf(who), what),
       onRequest: (from, to, name) => {
         this.note(`${this.#nodeOf(from).name} asks ${this.#nodeOf(to).name} for ${name}`)
         if (name === 'ledgers') this.marks.add('ledgers fetched')
@@ -140,14 +147,42 @@ class WholeWorld implements Stage {
     })
     this.nodes = pairs.map((keys, index) => this.#createNode(index, keys, history))
     const { Signer: UserSigner } = this.#program.shared<{ Signer: typeof Signer }>('crypto/keys')
+    this.#createLiars(UserSigner)
+    const honest = this.nodes.filter((node) => !this.isLiar(node))
+    const homes = honest.filter(({ index }) => index < n).map(({ index }) => index)
     const users: SimUser[] = Array.from({ length: this.profile.users }, (_, index) => {
       const signer = new UserSigner(createKeyPair(Buffer.alloc(32, 100 + index)))
-      return { name: `u${index}`, signer, home: index === 0 && observers > 0 ? n : random.between(0, n - 1), sent: 0 }
+      return { name: `u${index}`, signer, home: index === 0 && observers > 0 ? n : random.pick(homes), sent: 0 }
     })
+    this.#operators = new Operators(this, honest)
     this.#faults = new Faults(this)
     this.#crowd = new Crowd(this, users)
     this.#audit = new Audit(this, this.profile.realSignatures ? CLEAN.real : CLEAN.quick)
     if (n === 1) this.marks.add('one validator')
+  }
+
+  /** Some of the validators are Byzantine; all of these know one another. */
+  #createLiars(SignerClass: typeof Signer): void {
+    const { n, byzantine, colludes } = this.profile
+    if (byzantine === 0) return
+    this.marks.add(colludes ? 'collusion on a false result' : 'Byzantine validators')
+    const chosen = this.random.shuffle(this.nodes.slice(0, n)).slice(0, byzantine)
+    const scene = new WholeScene(this, new Set(chosen.map(({ index }) => index)), SignerClass)
+    const plot = new Plot()
+    for (const node of chosen) {
+      const { index, publicKey } = node
+      const brain = colludes
+        ? new ColludingNode(scene, index, publicKey, plot)
+        : new ByzantineNode(scene, index, publicKey)
+      const liar = new Liar(this, scene, brain)
+      node.isWatched = true
+      this.#liars.set(node, liar)
+      this.hub.manners.set(publicKey, liar)
+    }
+  }
+
+  isLiar(node: WholeNode): boolean {
+    return this.#liars.has(node)
   }
 
   #createNode(index: number, keys: ReturnType<typeof createKeyPair>, history: number): WholeNode {
@@ -176,6 +211,7 @@ class WholeWorld implements Stage {
           onNotice: (user, notice) => this.#crowd.onNotice(of, user, notice),
           onListening: () => this.#crowd.connectAll(of)
         }),
+        onProposal: (of, proposal, message) => this.#liars.get(of)?.hearProposal(proposal, message),
         onFailed: (of, error) => this.#faults.onFailed(of, error),
         onUncaught: (of, error) => this.uncaught(error, of)
       }
@@ -196,18 +232,11 @@ class WholeWorld implements Stage {
     for (const node of this.nodes) this.clock.schedule(this.random.between(0, 300), () => node.start())
     this.#faults.plan()
     this.#crowd.begin()
+    this.#operators.begin()
+    this.every(COUNT_EVERY_MS, () => this.#countAll())
     await this.#runUntil(faultMs, () => this.checks.newest >= faultLedgers)
-    let healingMs: number | null = null
-    if (this.checks.violation === null) {
-      this.#heal()
-      const goal = this.checks.newest + LEDGERS_AFTER
-      const fromMs = this.clock.nowMs
-      const isDone = (): boolean => this.#hasHealed(goal)
-      await this.#runUntil(fromMs + HEALING_MAX_MS, isDone)
-      if (this.checks.violation === null && !isDone()) this.checks.fail('no-progress', this.#describeStandstill(goal))
-      healingMs = this.clock.nowMs - fromMs
-    }
-    if (this.checks.violation === null) {
+    const healingMs = this.#mustGoOn ? await this.#heal() : null
+    if (this.checks.violation === null && this.#mustGoOn) {
       this.#audit.begin()
       await this.#runUntil(this.clock.nowMs + STOP_MAX_MS, () => this.#audit.open === 0)
       if (this.#audit.open > 0) this.checks.fail('no-progress', 'a node does not stop')
@@ -265,22 +294,38 @@ class WholeWorld implements Stage {
   }
 
   #conductOf(node: WholeNode): Conduct {
-    const { stepMs, flaky, flakyRate, slowNodes, n } = this.profile
+    const { stepMs, flaky, flakyRate, slowNodes, n, quorum, byzantine } = this.profile
     const random = this.random
     const isFlaky = node.index < n && node.index >= n - flaky && this.healed === null
     const isSlow = node.index < slowNodes && this.healed === null
     const isOdd = isFlaky && random.chance(flakyRate)
-    const crashes = isOdd && random.chance(0.5)
+    // Where more nodes fail than the others bear, that would be the agreed result.
+    const crashes = isOdd && flaky <= n - quorum - byzantine && random.chance(0.5)
     return { stepMs: stepMs * (isSlow ? 20 : 1) * (0.5 + random.fraction()), crashes, differs: isOdd && !crashes }
   }
 
   // What nodes do
+
+  #onBlamed(by: WholeNode, who: WholeNode, what: string): void {
+    this.note(`${by.name} blames ${who.name}: ${what}`)
+    if (this.isLiar(who)) this.marks.add('liar blamed')
+    else if (!this.isLiar(by)) this.checks.fail('blamed', `${by.name} blames ${who.name}, which is honest: ${what}`)
+  }
+
+  #countAll(): void {
+    for (const of of this.nodes) {
+      if (!of.isUp || this.isLiar(of)) continue
+      const overflow = findOverflow(of, this.profile, this.nodes.length)
+      if (overflow !== null) this.checks.fail('limit', `${of.name} keeps ${overflow}`)
+    }
+  }
 
   #onUp(of: WholeNode): void {
     const { node } = of
     if (node === null) return
     const { seq } = node.ledgers.tip()
     this.note(`${of.name} is up at ledger ${seq}`)
+    this.#operators.tell(of)
     if (seq === 0 || this.checks.chain.has(seq)) return
     // It was killed when this ledger was on its disk and before it could say so.
     void node.ledgers.get(seq).then((stored) => {
@@ -297,14 +342,21 @@ class WholeWorld implements Stage {
     this.checks.ledgerStored(node, ledger)
     if (result.status === 'void') this.marks.add('void result')
     if (result.status === 'failed') this.marks.add('failed result')
-    if ((node.node?.driver.attempt ?? 0) > 0) this.marks.add('closed in a later attempt')
+    if (ledger.config !== null) this.#onConfig(this.checks.configAt(seq), ledger.config)
     if ((node.node?.ledgers.first() ?? 1) > 1) this.marks.add('ledgers pruned')
+  }
+
+  #onConfig(before: ConsensusConfig, after: ConsensusConfig): void {
+    if (after.unl.length > before.unl.length) this.marks.add('UNL grown')
+    else if (after.unl.length < before.unl.length) this.marks.add('UNL shrunk')
+    else this.marks.add('config changed')
   }
 
   #onLog(node: WholeNode, level: string, message: string): void {
     this.note(`${node.name} ${level}: ${message}`)
     if (message.includes('is not the agreed one (')) this.marks.add('result of an own execution not agreed')
     if (message.startsWith('the state of ledger') && message.includes('in place')) this.marks.add('state copied')
+    if (message.includes('signed two proposals')) this.marks.add('evidence')
     if (message.includes('no vote is given before')) this.marks.add('validator silent')
     if (message.includes('ledger files were damaged')) this.marks.add('ledger dropped at start')
     if (message.includes('the state is not the agreed one: restoring')) this.marks.add('state restored at start')
@@ -312,56 +364,28 @@ class WholeWorld implements Stage {
 
   // After the faults
 
-  #heal(): void {
-    const { n, quorum } = this.profile
-    const random = this.random
-    const validators = this.nodes.slice(0, n)
-    // Who has lost its journal, or goes on from a later ledger since nobody keeps its next one, is silent for a while: the
-    // others must be a quorum.
-    const mayBeSilent = this.#faults.lost.size > 0 || (this.profile.history > 0 && this.checks.newest > KEPT_MIN)
-    const all = random.chance(0.6) || mayBeSilent
-    const healed = all ? validators : random.shuffle(validators).slice(0, quorum)
-    this.healed = all ? this.nodes : healed
-    if (!all && quorum < n) this.marks.add('healed with a quorum alone')
-    this.note(`the faults end for ${this.healed.map(({ name }) => name).join(' ')}`)
-    this.hub.heal()
-    for (const node of this.nodes) {
-      node.machine.repairDisk()
-      if (!this.healed.includes(node)) {
-        if (node.isRunning) {
-          node.crash('kill')
-          this.checks.crashed(node, 'kill')
-        }
-      } else if (!node.isRunning) node.start()
+  /** With more Byzantine validators the others are not a quorum. */
+  get #mustGoOn(): boolean {
+    const { n, quorum, byzantine } = this.profile
+    return byzantine <= n - quorum
+  }
+
+  /** @returns ms until all that must go on had gone on */
+  async #heal(): Promise<number | null> {
+    if (this.checks.violation !== null) return null
+    const { healed, isQuorumAlone } = Healing.choose(this, this.#faults)
+    this.healed = healed
+    if (isQuorumAlone) this.marks.add('healed with a quorum alone')
+    this.note(`the faults end for ${healed.map(({ name }) => name).join(' ')}`)
+    const healing = Healing.begin(this, this.#crowd)
+    const fromMs = this.clock.nowMs
+    await this.#runUntil(fromMs + HEALING_MAX_MS, () => healing.isDone())
+    if (this.checks.violation === null && !healing.isDone()) {
+      const { isOutputs, words } = healing.describe()
+      this.checks.fail(isOutputs ? 'outputs' : 'no-progress', words)
     }
+    return this.clock.nowMs - fromMs
   }
-
-  /** All ledgers are here and executed, and the users who are connected then are answered. */
-  #hasHealed(goal: number): boolean {
-    for (const { isUp, node } of this.healed ?? []) {
-      if (!isUp || node === null || node.ledgers.tip().seq < goal || node.executor.backlog > 1) return false
-      if (node.executor.diverged !== null || !this.#hasNewState(node.ledgers.tip().seq, node.state.committedRoot))
-        return false
-    }
-    if (!this.#crowd.isProbing) this.#crowd.probe()
-    return this.#crowd.unanswered === 0
-  }
-
-  /** The state is the one that the last ledger here agrees on, or that of one of the two before. */
-  #hasNewState(tip: number, root: string): boolean {
-    return [tip, tip - 1, tip - 2].some((seq) => this.checks.chain.get(seq)?.header.result.stateRoot === root)
-  }
-
-  #describeStandstill(goal: number): string {
-    const rows = (this.healed ?? []).map(({ name, isUp, isRunning, node }) => {
-      if (!isUp || node === null) return `${name} ${isRunning ? 'starts' : 'is down'}`
-      const { seq } = node.ledgers.tip()
-      return `${name} at ${seq}, attempt ${node.driver.attempt}, backlog ${node.executor.backlog}, ${node.executor.diverged ?? 'not diverged'}`
-    })
-    return `not all reached ledger ${goal} with ${this.#crowd.unanswered} users left unanswered: ${rows.join('; ')}`
-  }
-
-  /** Looks at all that is left on the disks of the nodes, as they see it; then they stop. */
 }
 
 /** The sources as they are: what judges a mutant must not have its fault. */
