@@ -276,6 +276,7 @@ export class HotPocketNode {
       batches: this.#pool.batches,
       pending: this.pending,
       users: () => this.users?.users() ?? [],
+      isSilent: () => this.driver.isSilent,
       agreed: () => this.agreed,
       tip: () => this.driver.tip,
       oldestSynced: () => oldestSynced(this),
@@ -525,7 +526,7 @@ export class HotPocketNode {
       onInput: (source, content) => {
         const verdict = this.pending.add(source, content)
         if (!verdict.taken) return verdict
-        if (this.driver.isValidator) this.driver.inputsWaiting()
+        if (this.driver.isValidator && !this.driver.isSilent) this.driver.inputsWaiting()
         else this.forwarding.inputsWaiting()
         return verdict
       },

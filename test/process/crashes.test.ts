@@ -144,15 +144,21 @@ describe('nodes that are killed', () => {
     await node.start()
     await cluster.waitUntilReady()
     expect(await user.ask('note meanwhile\n')).toBe('noted meanwhile\n')
+    // Its users do not wait for that: it hands their inputs on.
+    const own = await cluster.connect(3)
+    expect(await own.ask('note handed on\n')).toBe('noted handed on\n')
+    expect(said(/votes again/)).toBe(false)
     await cluster.waitUntil('its votes', () => said(/votes again/), 150_000)
     // It votes again: with another one dead, its votes are needed.
     await cluster.node(2).kill()
     expect(await user.ask('note after\n')).toBe('noted after\n')
+    expect(await own.ask('note own after\n')).toBe('noted own after\n')
     await cluster.node(2).start()
     await cluster.waitUntilSettled()
     await expectNoDoubleVotes(cluster)
     await cluster.stopAll()
-    await checkOneChain(cluster.nodes)
+    const chain = await checkOneChain(cluster.nodes)
+    expect(chain.state.get('notes')).toBe('before\nmeanwhile\nhanded on\nafter\nown after\n')
   })
 
   it('says so when two of four are frozen, and goes on when they wake up', async () => {

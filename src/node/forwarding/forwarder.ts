@@ -22,7 +22,9 @@ export interface ForwarderOptions {
   users: () => ProposalUser[]
   /** Input bytes of a ledger. */
   inputBytes: () => number
-  /** Validators that can be reached and follow the network, this node included when it is one; best first. */
+  /** A validator that does not vote proposes nothing: until it does, it hands inputs on as an observer. */
+  isSilent: () => boolean
+  /** Validators that can be reached and follow the network, this node included when it is one that votes; best first. */
   validators: () => PublicKey[]
   /** Most validators are far ahead: what is made for ledgers after the own last one would come too late. */
   isBehind: () => boolean
@@ -53,7 +55,7 @@ interface Live {
 }
 
 /**
- * Hands the inputs of the users of an observer to validators, in batches that the observer signs, and the list of its
+ * Hands the inputs of the users of an observer, or of a validator that does not vote, to validators, in batches that the observer signs, and the list of its
  * users. An input is in one batch that ledgers may take, or in none: only when the last ledger that might have taken it
  * is closed here, without it, does it go into another batch or, on a node that is a validator by then, into a proposal.
  * The inputs of one user are in one batch at a time, so that they keep their order whichever validators take them.
@@ -117,7 +119,7 @@ export class Forwarder {
     }
     const presence = this.#presence?.live ?? null
     if (presence !== null) {
-      if (presence.batch.untilSeq <= seq || this.#isValidator) this.#endPresence()
+      if (presence.batch.untilSeq <= seq || this.#proposes) this.#endPresence()
       else presence.delivery.ledgerClosed(seq, unl)
     }
     this.#work()
@@ -137,8 +139,9 @@ export class Forwarder {
     await Promise.all(this.#ending)
   }
 
-  get #isValidator(): boolean {
-    return this.#unl.includes(this.#options.signer.publicKey)
+  /** Own inputs go into own proposals. */
+  get #proposes(): boolean {
+    return this.#unl.includes(this.#options.signer.publicKey) && !this.#options.isSilent()
   }
 
   #deliveries(): Live[] {
@@ -153,7 +156,7 @@ export class Forwarder {
 
   /** Makes what batches can be made now, and sees to it that the rest is made later. */
   #work(): void {
-    if (this.#stopped || this.#isValidator) return
+    if (this.#stopped || this.#proposes) return
     const nowMs = performance.now()
     if (this.#isPresenceDue(nowMs) && this.#canSend()) this.#renewPresence(nowMs)
     const { pending } = this.#options
@@ -255,7 +258,7 @@ export class Forwarder {
     const { live } = this.#presence
     this.#presence = { ...this.#presence, live: null }
     if (live !== null) this.#finish(live)
-    if (this.#isValidator) this.#presence = null
+    if (this.#proposes) this.#presence = null
   }
 
   #finish({ delivery }: Live): void {

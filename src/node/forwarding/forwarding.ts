@@ -33,6 +33,8 @@ export interface ForwardingOptions {
   pending: PendingInputs
   /** The connected users of this node. */
   users: () => ProposalUser[]
+  /** This validator does not vote: what it has said may be forgotten. */
+  isSilent: () => boolean
   /** In force for the next ledger. */
   agreed: () => ConsensusConfig
   tip: () => LedgerTip
@@ -62,7 +64,7 @@ export class Forwarding {
       log,
       tip,
       inputBytes,
-      isValidator: () => this.#isValidator,
+      proposes: () => this.#proposes,
       fetch: (observer, hash, bytes) => this.#fetch(observer, hash, bytes),
       onInputs,
       onBadBatch: (observer, detail) => network.report(observer, 'rejected-message', detail)
@@ -75,6 +77,7 @@ export class Forwarding {
       pending,
       users,
       inputBytes,
+      isSilent: options.isSilent,
       validators: () => this.#validators(),
       isBehind: () => this.#isBehind(),
       send: (validator, batch, signal) => this.#send(validator, batch, signal)
@@ -134,8 +137,9 @@ export class Forwarding {
     this.#forwarder.ledgerClosed(ledger, this.#options.agreed().unl)
   }
 
-  get #isValidator(): boolean {
-    return this.#options.agreed().unl.includes(this.#options.signer.publicKey)
+  get #proposes(): boolean {
+    const { agreed, signer, isSilent } = this.#options
+    return agreed().unl.includes(signer.publicKey) && !isSilent()
   }
 
   #connectedValidators(): PeerInfo[] {
@@ -152,7 +156,7 @@ export class Forwarding {
     const validators = this.#connectedValidators().sort(
       (a, b) => rank(a) - rank(b) || (a.latencyMs ?? 1000) - (b.latencyMs ?? 1000)
     )
-    const own = this.#isValidator ? [this.#options.signer.publicKey] : []
+    const own = this.#proposes ? [this.#options.signer.publicKey] : []
     return [...own, ...validators.map(({ publicKey }) => publicKey)]
   }
 

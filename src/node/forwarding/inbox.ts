@@ -32,7 +32,8 @@ export interface InboxOptions {
   book: BatchBook
   log: Logger
   limits?: Partial<InboxLimits>
-  isValidator: () => boolean
+  /** This node is a validator, and votes. */
+  proposes: () => boolean
   tip: () => LedgerTip
   /** Input bytes of a ledger. */
   inputBytes: () => number
@@ -73,6 +74,7 @@ interface Observer {
   users: number
 }
 
+const NO_PROPOSALS = 'this node is no validator, or does not vote now'
 const TAKEN: ForwardAnswer = { verdict: 'taken', reason: '' }
 const KNOWN: ForwardAnswer = { verdict: 'known', reason: '' }
 
@@ -110,7 +112,7 @@ export class ForwardInbox {
 
   /** A batch, or the name of one, from `observer` itself. */
   async receive(observer: PublicKey, request: ForwardRequest): Promise<ForwardAnswer> {
-    if (!this.#options.isValidator()) return refuse('this node is no validator')
+    if (!this.#options.proposes()) return refuse(NO_PROPOSALS)
     try {
       const part = 'batch' in request ? request.batch : await this.#fetch(observer, request)
       return part === null ? refuse('too many large batches are on their way here') : await this.#take(observer, part)
@@ -215,11 +217,11 @@ export class ForwardInbox {
   }
 
   #reasonToRefuse(observer: PublicKey, { part, batch }: OpenedBatch, contentBytes = 0): string | null {
-    const { tip, inputBytes, isValidator } = this.#options
+    const { tip, inputBytes, proposes } = this.#options
     const { seq } = tip()
     const limits = this.#limits
     const of = this.#observers.get(observer)
-    if (!isValidator()) return 'this node is no validator'
+    if (!proposes()) return NO_PROPOSALS
     if (batch.untilSeq <= seq) return `ledger ${batch.untilSeq}, the last that might take it, is closed: ${seq} is`
     if (!isInTime(batch, seq + 1)) {
       return `ledger ${batch.untilSeq} is too far ahead of ${seq}: at most ${LIMITS.forwardLedgers} ledgers`

@@ -14,7 +14,7 @@ async function makeComposer(own: string, forwarded: string, inputBytes: number):
   const inbox = new ForwardInbox({
     book: new BatchBook(NETWORK, new UserProofs(NETWORK)),
     log,
-    isValidator: () => true,
+    proposes: () => true,
     tip: () => makeTip(10),
     inputBytes: () => inputBytes,
     fetch: () => Promise.reject(new Error('gone')),

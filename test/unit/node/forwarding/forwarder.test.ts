@@ -22,6 +22,7 @@ class Observer {
   ])
   users: ProposalUser[] = []
   isBehind = false
+  isSilent = false
   seq = 10
   unl = ['v1', 'v2', 'v3']
   readonly forwarder: Forwarder
@@ -35,6 +36,7 @@ class Observer {
       users: () => this.users,
       inputBytes: () => 100,
       validators: () => [...this.conduct.keys()],
+      isSilent: () => this.isSilent,
       isBehind: () => this.isBehind,
       send: async (to, { part }, signal): Promise<ForwardAnswer> => {
         this.sent.push({ to, batch: await this.book.check(this.book.open(part)) })
@@ -238,6 +240,27 @@ describe('an observer', () => {
     observer.unl = ['v1', 'v2', 'v3']
     observer.close(b)
     expect(await observer.said()).toEqual(['v1: a a2'])
+  })
+
+  it('on a validator that does not vote hands inputs on, and when it votes holds back what others still may take', async () => {
+    observer.unl = [...observer.unl, observer.signer.publicKey]
+    observer.isSilent = true
+    observer.close()
+    const [ann, bob] = [observer.user(), observer.user()]
+    const a = observer.send(ann, 'a')
+    expect(await observer.said()).toEqual(['v1: a'])
+    observer.isSilent = false
+    observer.close()
+    const b = observer.send(bob, 'b')
+    expect(await observer.said()).toEqual([])
+    const own = () => observer.pending.select(100, []).inputs.map(({ id }) => id)
+    expect(own()).toEqual([b])
+    while (observer.seq < 58) {
+      observer.close()
+      expect(own()).toEqual([b])
+    }
+    observer.close()
+    expect(own()).toContain(a)
   })
 
   it('sends a larger input alone, and no batch is larger than a ledger', async () => {

@@ -23,7 +23,7 @@ class Validator {
   readonly book = new BatchBook(NETWORK, new UserProofs(NETWORK))
   readonly bad: string[] = []
   readonly served = new Map<string, Uint8Array>()
-  isValidator = true
+  proposes = true
   tip: LedgerTip = makeTip(10)
   inputBytes = 1000
   told = 0
@@ -34,7 +34,7 @@ class Validator {
       book: this.book,
       log,
       limits,
-      isValidator: () => this.isValidator,
+      proposes: () => this.proposes,
       tip: () => this.tip,
       inputBytes: () => this.inputBytes,
       fetch: async (_, hash) => this.served.get(hash) ?? Promise.reject(new Error('gone')),
@@ -114,7 +114,7 @@ describe('the inbox of a validator', () => {
     expect(await take(10 + LIMITS.forwardLedgers)).toBe('taken')
     validator.inputBytes = 3
     expect(await validator.take(from, signInputs(observer, user, ['1234']))).toMatch(/3 bytes/)
-    validator.isValidator = false
+    validator.proposes = false
     expect(await take(20)).toMatch(/no validator/)
     expect(validator.bad).toEqual([])
   })

@@ -106,6 +106,7 @@ export class SmallNode {
       batches: this.pool.batches,
       pending: this.pending,
       users: () => this.users.map(({ entry }) => entry).sort((a, b) => (a.key < b.key ? -1 : 1)),
+      isSilent: () => this.driver.isSilent,
       agreed: () => this.agreed,
       tip: () => this.driver.tip,
       oldestSynced: () => this.driver.tip.seq - 20,
