@@ -50,7 +50,7 @@ export async function startNode(options: StartOptions): Promise<RunningNode> {
     const { seq } = node.ledgers.tip()
     const { backlog } = node.executor
     const { sync } = admin.status()
-    return { seq, target: Math.max(seq, node.catchUp.target), backlog, sync, copy: node.stateCopy }
+    return { seq, target: Math.max(seq, node.catchUp.target), backlog, sync, copy: node.execution.stateCopy }
   }
   return { admin, progress, stop: () => node.stop(), stopped: node.stopped }
 }

@@ -5,12 +5,12 @@ import type { ConsensusConfig, Genesis, Hash, PublicKey } from '../consensus/typ
 import type { ContractRunner } from '../contract/index.js'
 import type { LedgerStore } from '../ledger/index.js'
 import type { Network } from '../network/index.js'
-import type { StateStore, SyncProgress } from '../state/index.js'
+import type { StateStore } from '../state/index.js'
 import type { PendingInputs, UserServer } from '../users/index.js'
 import type { CatchUp } from './catch-up.js'
 import type { ConsensusDriver } from './consensus-driver.js'
+import type { Execution } from './execution.js'
 import type { Executor } from './executor.js'
-import type { PassedOver } from './passed-over.js'
 import type { Wishes } from './wishes.js'
 
 /** The parts of a running node that operators see. */
@@ -32,15 +32,11 @@ export interface NodeView {
   readonly network: Network
   readonly driver: ConsensusDriver
   readonly executor: Executor
-  readonly passedOver: PassedOver
+  readonly execution: Execution
   readonly catchUp: CatchUp
   readonly users: UserServer | null
   readonly runner: ContractRunner
   readonly pending: PendingInputs
-  /** How far the copying of the state from peers is; null when none goes on. */
-  readonly stateCopy: SyncProgress | null
-  /** How the last one went, and when that was, ms since the epoch. */
-  readonly lastStateCopy: { progress: SyncProgress; atMs: number } | null
   readonly lastClose: { atMs: number; tookMs: number | null } | null
   /** When the ledgers of the last minute closed, ms since the epoch. */
   readonly closes: readonly number[]

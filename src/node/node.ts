@@ -4,7 +4,7 @@ import { type AdminServer, type AdminSource, createAdminServer } from '../admin/
 import { LIMITS, PROPOSAL_LIMITS } from '../codec/index.js'
 import { contractPaths, type NodeConfig } from '../config/index.js'
 import { type LedgerTip, tipOf } from '../consensus/close-ledger.js'
-import type { Certificate, ConsensusConfig, Genesis, Hash, Ledger, PublicKey, UserOutput } from '../consensus/types.js'
+import type { Certificate, ConsensusConfig, Genesis, Hash, Ledger, PublicKey } from '../consensus/types.js'
 import type { ContractRunner } from '../contract/index.js'
 import { Signer } from '../crypto/index.js'
 import { type LedgerLink, type LedgerStore, LedgerStoreError } from '../ledger/index.js'
@@ -14,25 +14,23 @@ import {
   type Network,
   type PeerInfo
 } from '../network/index.js'
-import { StateError, type StateStore, type SyncProgress } from '../state/index.js'
+import type { StateStore } from '../state/index.js'
 import { DEFAULT_USER_LIMITS, PendingInputs, UserServer } from '../users/index.js'
 import { VERSION } from '../version.js'
 import { CatchUp } from './catch-up.js'
 import { ConsensusDriver } from './consensus-driver.js'
-import { DeliveredMark } from './delivered.js'
-import { contractLimits, type Disk, openDisk, trustJournal } from './disk.js'
+import { type Disk, openDisk, trustJournal } from './disk.js'
 import { diskFullError, isDiskFull, NodeError } from './errors.js'
-import { Executor } from './executor.js'
+import { Execution } from './execution.js'
+import type { Executor } from './executor.js'
 import { Forwarding } from './forwarding/forwarding.js'
 import { describeNetwork } from './genesis.js'
 import { invitationOf, serveJoining } from './join/join-services.js'
 import { fetchStartRecords } from './join/start-records.js'
 import { NplBridge } from './npl-bridge.js'
-import { PassedOver, type Settlement } from './passed-over.js'
 import { ProposalPool } from './proposal-pool.js'
-import { findPlace } from './resume.js'
-import { fetchOutputs, ProposalFetcher, SERVICES, serve } from './services.js'
-import { copyState, serveState } from './state-copy.js'
+import { ProposalFetcher, SERVICES, serve } from './services.js'
+import { serveState } from './state-copy.js'
 import { createAdminSource, oldestSynced } from './status.js'
 import { Wishes } from './wishes.js'
 
@@ -60,8 +58,7 @@ export class HotPocketNode {
   state!: StateStore
   network!: Network
   driver!: ConsensusDriver
-  executor!: Executor
-  passedOver!: PassedOver
+  execution!: Execution
   catchUp!: CatchUp
   forwarding!: Forwarding
   users: UserServer | null = null
@@ -71,19 +68,12 @@ export class HotPocketNode {
   /** When the ledgers of the last minute closed, ms since the epoch. */
   readonly closes: number[] = []
   stopping = false
-  /** How far the copying of the state from peers is; null when none goes on. */
-  stateCopy: SyncProgress | null = null
-  /** How the last one went, and when that was. */
-  lastStateCopy: { progress: SyncProgress; atMs: number } | null = null
   readonly #aborting = new AbortController()
   readonly #signer: Signer
   readonly #closers: { name: string; close: () => Promise<unknown> }[] = []
   #pool!: ProposalPool
   #npl!: NplBridge
   #disk!: Disk
-  #delivered!: DeliveredMark
-  /** The mark as it was at the start. */
-  #deliveredBefore = 0
   #resolveStopped!: (error: Error | null) => void
   #stop: Promise<void> | null = null
 
@@ -96,6 +86,9 @@ export class HotPocketNode {
     })
   }
 
+  get executor(): Executor {
+    return this.execution.executor
+  }
   get publicKey(): PublicKey {
     return this.#signer.publicKey
   }
@@ -164,9 +157,6 @@ export class HotPocketNode {
     this.genesis = disk.genesis
     this.agreed = disk.agreed
     this.networkId = disk.networkId
-    this.#delivered = await DeliveredMark.open(contractPaths(config.dir).delivered, disk.networkId)
-    this.#deliveredBefore = this.#delivered.seq
-    this.#onStop('mark of what was delivered', () => this.#delivered.close())
     this.#disk = disk
   }
 
@@ -206,7 +196,7 @@ export class HotPocketNode {
     this.pending = new PendingInputs({
       inputBytes: this.#inputBytes()
     })
-    this.#createExecutor()
+    await this.#openExecution()
     await this.#createDriver()
     await this.#createForwarding()
     this.#createCatchUp()
@@ -265,6 +255,29 @@ export class HotPocketNode {
     })
     this.#disk.journalRecords = []
     this.#onStop('consensus', () => this.driver.stop())
+  }
+
+  async #openExecution(): Promise<void> {
+    const { config, networkId, ledgers, state, runner, network, log } = this
+    this.execution = await Execution.open({
+      config,
+      networkId,
+      ledgers,
+      state,
+      runner,
+      network,
+      log,
+      users: () => this.users,
+      peers: () => this.#connectedPeers(),
+      target: () => this.catchUp.target,
+      readConfig: (hash) => this.#readConfig(hash),
+      onExecuted: (seq, result) => this.driver.executed(seq, result),
+      onFatal: (error) => this.#fail(error)
+    })
+    this.#onStop('execution', () => {
+      this.#aborting.abort()
+      return this.execution.stop()
+    })
   }
 
   async #createForwarding(): Promise<void> {
@@ -417,97 +430,10 @@ export class HotPocketNode {
     while ((this.closes[0] ?? atMs) < atMs - 60_000) this.closes.shift()
   }
 
-  // Execution
-
-  #createExecutor(): void {
-    const { config } = this
-    const { signal } = this.#aborting
-    const log = this.log.child({ part: 'execution' })
-    const readLedger = async (seq: number): Promise<Ledger | null> => (await this.ledgers.get(seq))?.ledger ?? null
-    const keepOutputs = (seq: number, outputs: UserOutput[]): Promise<void> => this.ledgers.putOutputs(seq, outputs)
-    const onFatal = (error: Error): void => this.#fail(error)
-    this.passedOver = new PassedOver({
-      log,
-      readLedger,
-      readHeader: (seq) => this.ledgers.header(seq),
-      hasOutputs: (seq) => this.ledgers.hasOutputs(seq),
-      fetchOutputs: (seq, root) => fetchOutputs(this.network, seq, root, this.#connectedPeers(), { log, signal }),
-      keepOutputs,
-      onSettled: (settlement, isLate) => this.#tellUsers(settlement, isLate),
-      onFatal
-    })
-    this.executor = new Executor({
-      contract: {
-        execute: (execution, agreed) => {
-          this.runner.setLimits(contractLimits(config, agreed))
-          return this.runner.execute(execution)
-        }
-      },
-      state: this.state,
-      readConfig: (hash) => this.#readConfig(hash),
-      log,
-      readLedger,
-      onExecuted: (seq, result) => {
-        this.ledgers.holdFrom(seq)
-        this.driver.executed(seq, result)
-      },
-      onSettled: (settlement) => this.#tellUsers(settlement),
-      keepOutputs,
-      copyState: (root) => this.#copyState(root),
-      target: () => this.catchUp.target,
-      passedOver: this.passedOver,
-      onFatal
-    })
-    this.#onStop('execution', async () => {
-      this.#aborting.abort()
-      const done = Promise.all([this.executor.stop(), this.passedOver.stop()])
-      await this.runner.stop()
-      await done
-    })
-  }
-
-  async #copyState(root: Hash): Promise<boolean> {
-    try {
-      const { signal } = this.#aborting
-      const onProgress = (progress: SyncProgress): void => {
-        this.stateCopy = progress
-        this.lastStateCopy = { progress, atMs: Date.now() }
-      }
-      const log = this.log.child({ part: 'state' })
-      await copyState(root, { network: this.network, state: this.state, log, signal, onProgress })
-      return true
-    } catch (error) {
-      if (isDiskFull(error)) this.#fail(error as Error)
-      else if (!this.stopping) this.log.warn(`the agreed state could not be copied now: ${(error as Error).message}`)
-      // Found block by block as they are needed: the next attempt begins with knowing all that is damaged.
-      if (isDamage(error)) await this.state.recover(root, { reread: true })
-      return false
-    } finally {
-      this.stateCopy = null
-    }
-  }
-
   /** Those of the UNL first: anybody may connect as an observer, and promise what it does not keep. */
   #connectedPeers(fits: (peer: PeerInfo) => boolean = () => true): PublicKey[] {
     const peers = this.network.peers().filter((peer) => peer.connected && fits(peer))
     return [...peers.filter(({ inUnl }) => inUnl), ...peers.filter(({ inUnl }) => !inUnl)].map((peer) => peer.publicKey)
-  }
-
-  /** Outputs of an agreed execution to the users who are connected here; a word to those who get none. */
-  #tellUsers(settlement: Settlement, isLate = false): void {
-    const { seq } = settlement.ledger.header
-    if (this.users === null) return
-    // What is late is behind the mark, and was told to nobody since the start.
-    if (isLate ? seq <= this.#deliveredBefore : !this.#delivered.take(seq)) return
-    if (settlement.status === 'ok') {
-      for (const { user, content } of settlement.outputs) this.users.deliver(user, content)
-      return
-    }
-    const notice =
-      settlement.status === 'void'
-        ? { notice: 'ledger_void', seq, reason: 'the nodes did not agree on a result: it has no effect' }
-        : { notice: 'execution_failed', seq, reason: settlement.reason }
-    for (const user of new Set(settlement.ledger.inputs.map((input) => input.user))) this.users.notify(user, notice)
   }
 
   // Users and operators
@@ -548,45 +474,14 @@ export class HotPocketNode {
   }
 
   #begin(): void {
-    void this.#resumeExecution().catch((error: Error) => this.#fail(error))
+    void this.execution.resume().catch((error: Error) => this.#fail(error))
     this.driver.start()
     const { seq, hash } = this.ledgers.tip()
     const role = this.driver.isValidator ? 'validator' : 'observer'
     this.log.info({ networkId: this.networkId, seq, lcl: hash }, `the node runs as ${role}`)
   }
-
-  async #recover(root: Hash): Promise<'clean' | 'restored' | 'unknown'> {
-    try {
-      return await this.state.recover(root)
-    } catch (error) {
-      if (!isDamage(error)) throw error
-      return await this.state.recover(root, { reread: true })
-    }
-  }
-
-  /** Finds the ledger before whose execution the state on disk stands, and goes on from there. */
-  async #resumeExecution(): Promise<void> {
-    this.ledgers.holdFrom(0)
-    const tip = this.ledgers.tip().seq
-    // Without the content of its last ledger a node executes nothing: it copies the state of a later one.
-    if (tip < this.ledgers.first() && tip > 0) return this.executor.wait()
-    const seq = await findPlace(this.ledgers, this.state, (root) => this.#recover(root))
-    this.passedOver.resume(this.ledgers.first(), seq ?? tip)
-    if (seq !== null) {
-      if (seq === 0) this.executor.genesis((await this.ledgers.get(0))?.ledger as Ledger)
-      if (tip > 0) this.executor.resume(Math.max(seq, 1), tip)
-      return
-    }
-    this.log.error('the state directory holds no agreed state of the kept ledgers: it is copied from peers')
-    this.executor.resume(tip, tip)
-  }
 }
 
 function* speakersOf({ inputs }: Ledger): Generator<PublicKey> {
   for (const { user } of inputs) yield user
-}
-
-/** The snapshot holds other bytes than its times made believe. */
-function isDamage(error: unknown): boolean {
-  return error instanceof StateError && error.code === 'snapshot-damaged'
 }

@@ -76,7 +76,7 @@ function statusOf(node: NodeView): NodeStatus {
       ledgersPerMinute: node.closes.filter((atMs) => atMs > Date.now() - 60_000).length
     },
     lastExecution: node.executor.lastExecution,
-    outputsAwaited: node.passedOver.waiting,
+    outputsAwaited: node.execution.passedOver.waiting,
     pendingChanges: pendingChanges(node),
     uptimeS: Math.floor((Date.now() - node.startedAtMs) / 1000),
     userUrls: address === null ? [] : [address],
@@ -88,7 +88,7 @@ function statusOf(node: NodeView): NodeStatus {
 function warningsOf(node: NodeView): string[] {
   const warnings: string[] = []
   if (node.executor.diverged !== null) warnings.push(node.executor.diverged)
-  if (node.stateCopy !== null) warnings.push(copyProgress(node.stateCopy))
+  if (node.execution.stateCopy !== null) warnings.push(copyProgress(node.execution.stateCopy))
   for (const key of node.driver.equivocators) warnings.push(`validator ${key} signed two proposals for one ledger`)
   for (const key of node.network.twins()) warnings.push(`two nodes use the key ${key} at once: stop one of the two`)
   if (node.driver.isSilent) {
@@ -173,14 +173,14 @@ function peerRows(node: NodeView): PeerRow[] {
 function viewState(node: NodeView): StateView {
   const tree = node.state.scannedTree
   const size = tree === undefined ? null : measureTree(tree)
-  const running = node.stateCopy !== null
-  const last = node.stateCopy === null ? node.lastStateCopy : { progress: node.stateCopy, atMs: Date.now() }
+  const { stateCopy, lastStateCopy } = node.execution
+  const last = stateCopy === null ? lastStateCopy : { progress: stateCopy, atMs: Date.now() }
   return {
     root: node.state.committedRoot,
     isIntact: node.state.isIntact,
     files: size?.files ?? null,
     bytes: size?.bytes ?? null,
-    copy: last === null ? null : { ...copyView(last.progress), running, atMs: last.atMs }
+    copy: last === null ? null : { ...copyView(last.progress), running: stateCopy !== null, atMs: last.atMs }
   }
 }
 

@@ -56,7 +56,8 @@ function examineQuorum({ quorum }: NodeStatus): DoctorCheck {
 }
 
 function examineState(node: NodeView): DoctorCheck {
-  const { executor, state, stateCopy } = node
+  const { executor, state } = node
+  const { stateCopy } = node.execution
   if (executor.diverged !== null) return check('state', 'problem', executor.diverged, 'the node copies it from peers')
   if (stateCopy !== null) return check('state', 'note', `is being copied from peers: ${stateCopy.phase}`)
   if (!state.isIntact) {
