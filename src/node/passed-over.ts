@@ -16,8 +16,8 @@ export interface PassedOverOptions {
   readHeader: (seq: number) => Promise<LedgerHeader | null>
   /** Outputs of the ledger are kept here. */
   hasOutputs: (seq: number) => Promise<boolean>
-  /** Gets the agreed outputs of a ledger that was not executed here; null when nobody has them now. */
-  fetchOutputs: (seq: number, root: Hash) => Promise<UserOutput[] | null>
+  /** Gets the agreed outputs of a ledger that was not executed here; null when nobody has them now, or when `signal` ends it. */
+  fetchOutputs: (seq: number, root: Hash, signal: AbortSignal) => Promise<UserOutput[] | null>
   /** Keeps the outputs of an execution with its ledger. */
   keepOutputs: (seq: number, outputs: UserOutput[]) => Promise<void>
   /** @param isLate later ledgers were settled before this one */
@@ -31,6 +31,8 @@ export const PASSED_OVER_MAX = 1024
 const FETCHED_AT_ONCE = 8
 /** Time in which outputs are fetched before the next execution, in their order, ms; the others come later. */
 const IN_ORDER_MS = 5000
+/** Time for those that are fetched at once later, ms: peers that do not answer must not keep the others from being asked. */
+const LATE_MS = 30_000
 /** Rounds in which no peer had anything follow each other at this distance, which doubles up to the longest, ms. */
 const RETRY_MS = 1000
 const RETRY_MAX_MS = 60_000
@@ -48,6 +50,8 @@ export class PassedOver {
   #running: Promise<void> | null = null
   #resuming: Promise<void> | null = null
   #stopped = false
+  /** Ends what is being fetched. */
+  #fetching = new Set<AbortController>()
   #wake: (() => void) | null = null
 
   constructor(options: PassedOverOptions) {
@@ -66,7 +70,7 @@ export class PassedOver {
     // Once one is late, those after it still come first: users wait for the newest answers most.
     for (; seq < before && performance.now() < endMs; seq += FETCHED_AT_ONCE) {
       const seqs = rangeOf(seq, Math.min(before, seq + FETCHED_AT_ONCE))
-      const missing = await this.#learnAll(seqs, false)
+      const missing = await this.#learnAll(seqs, false, endMs)
       if (this.#stopped) return
       this.#await(missing)
     }
@@ -81,6 +85,7 @@ export class PassedOver {
   async stop(): Promise<void> {
     this.#stopped = true
     this.#wake?.()
+    for (const fetching of this.#fetching) fetching.abort()
     await Promise.all([this.#resuming, this.#running])
   }
 
@@ -120,7 +125,7 @@ export class PassedOver {
     let inVain = 0
     while (!this.#stopped && this.#late.length > 0) {
       const seqs = this.#late.slice(0, FETCHED_AT_ONCE)
-      const missing = await this.#learnAll(seqs, true)
+      const missing = await this.#learnAll(seqs, true, performance.now() + LATE_MS)
       this.#late = this.#late.filter((seq) => !seqs.includes(seq))
       if (missing.length < seqs.length) inVain = 0
       // Asked again after all others.
@@ -140,8 +145,14 @@ export class PassedOver {
   }
 
   /** @returns those of `seqs` whose outcome nobody has now */
-  async #learnAll(seqs: number[], isLate: boolean): Promise<number[]> {
-    const found = await Promise.all(seqs.map((seq) => this.#learn(seq)))
+  async #learnAll(seqs: number[], isLate: boolean, untilMs: number): Promise<number[]> {
+    const fetching = new AbortController()
+    const timer = setTimeout(() => fetching.abort(), Math.max(0, untilMs - performance.now()))
+    this.#fetching.add(fetching)
+    const found = await Promise.all(seqs.map((seq) => this.#learn(seq, fetching.signal))).finally(() => {
+      clearTimeout(timer)
+      this.#fetching.delete(fetching)
+    })
     if (this.#stopped) return []
     for (const settlement of found) {
       if (settlement !== 'missing' && settlement !== null) this.#options.onSettled(settlement, isLate)
@@ -150,7 +161,7 @@ export class PassedOver {
   }
 
   /** How the execution of a ledger ended; null when that can never be found out. */
-  async #learn(seq: number): Promise<Settlement | 'missing' | null> {
+  async #learn(seq: number, signal: AbortSignal): Promise<Settlement | 'missing' | null> {
     const { readLedger, readHeader, fetchOutputs, keepOutputs } = this.#options
     const ledger = await readLedger(seq)
     const agreed = (await readHeader(seq + 1))?.result
@@ -159,7 +170,7 @@ export class PassedOver {
     if (status === 'void') return { status, ledger }
     if (status === 'failed') return { status, ledger, reason: 'failed on most nodes' }
     if (outputsRoot === EMPTY_OUTPUTS_ROOT) return { status, ledger, outputs: [] }
-    const outputs = await fetchOutputs(seq, outputsRoot)
+    const outputs = await fetchOutputs(seq, outputsRoot, signal)
     if (this.#stopped) return null
     if (outputs === null) return 'missing'
     await keepOutputs(seq, outputs)

@@ -178,6 +178,21 @@ describe('many ledgers that were missed', () => {
     await rig.executor.stop()
   })
 
+  it('do not wait for peers that never answer', { timeout: 30_000 }, async () => {
+    const rig = new Rig({
+      fetchOutputs: (_seq, _root, signal) =>
+        new Promise((resolve) => signal.addEventListener('abort', () => resolve(null)))
+    })
+    rig.executionMs = 5
+    rig.closeTo(2000)
+    await rig.waitUntilIdle()
+    expect(rig.executed.at(-1)).toBe(2000)
+    expect(rig.passedOver.waiting).toBe(1024)
+    // Nor does the end of the node.
+    await rig.passedOver.stop()
+    await rig.executor.stop()
+  })
+
   it('are learnt after a restart where the node stopped before it knew their outcome', async () => {
     const rig = new Rig()
     rig.closeTo(40)
