@@ -57,16 +57,16 @@ export class Execution {
     this.#delivered = delivered
     this.#deliveredBefore = delivered.seq
     const { config, ledgers, state, runner, network, peers, target, readConfig, onFatal } = options
+    const { signal } = this.#stopping
     const log = options.log.child({ part: 'execution' })
     const readLedger = async (seq: number): Promise<Ledger | null> => (await ledgers.get(seq))?.ledger ?? null
-    const keepOutputs = (seq: number, outputs: UserOutput[]): Promise<void> => ledgers.putOutputs(seq, outputs)
     this.passedOver = new PassedOver({
       log,
       readLedger,
       readHeader: (seq) => ledgers.header(seq),
       hasOutputs: (seq) => ledgers.hasOutputs(seq),
-      fetchOutputs: (seq, root, signal) => fetchOutputs(network, seq, root, peers(), { log, signal }),
-      keepOutputs,
+      fetchOutputs: (seq, root) => fetchOutputs(network, seq, root, peers(), { log, signal }),
+      keepOutputs: (seq, outputs) => ledgers.putOutputs(seq, outputs),
       onSettled: (settlement, isLate) => this.#tellUsers(settlement, isLate),
       onFatal
     })
@@ -86,7 +86,8 @@ export class Execution {
         options.onExecuted(seq, result)
       },
       onSettled: (settlement) => this.#tellUsers(settlement, false),
-      keepOutputs,
+      // On disk before the state is: what is committed is not executed again, and all nodes may lose power at once.
+      keepOutputs: (seq, outputs) => ledgers.putOutputs(seq, outputs, { sync: true }),
       copyState: (root) => this.#copyState(root),
       target,
       passedOver: this.passedOver,
