@@ -1,4 +1,4 @@
-import { genesisLedger } from '../../../src/codec/index.js'
+import { genesisLedger, outputsRootOf } from '../../../src/codec/index.js'
 import type { StoredLedger } from '../../../src/ledger/index.js'
 import type { Program } from './program.js'
 import { SimProcess } from './sim-process.js'
@@ -55,6 +55,10 @@ export class Audit {
         this.#stage.checks.fail('fork', `${of.name} at ledger ${seq}`)
       const { ledger, certificate } = stored
       if ((certificate?.attempt ?? 0) > 0) this.#stage.marks.add('closed in a later attempt')
+      const outputs = await ledgers.getOutputs(seq)
+      const agreed = this.#stage.checks.chain.get(seq + 1)?.header.result.outputsRoot
+      if (outputs !== null && agreed !== undefined && outputsRootOf(outputs) !== agreed)
+        this.#stage.checks.fail('outputs', `${of.name} keeps outputs of ledger ${seq} that were not agreed`)
       const problem = certificate === null ? 'no certificate' : findLedgerProblem(ledger, certificate, before, config)
       if (problem !== null) this.#stage.checks.fail('certificate', `ledger ${seq} of ${of.name}: ${problem}`)
     }

@@ -22,7 +22,8 @@ import type { WholeNode } from './whole-node.js'
 import type { WholeScene } from './whole-scene.js'
 
 const GOSSIP_BYTES = 16 * 1024 * 1024
-const NEVER = new Promise<never>(() => {})
+/** A new one each time: what waits for it goes with it. */
+const never = (): Promise<never> => new Promise(() => {})
 
 /** Probabilities, drawn once for each liar. */
 interface Habits {
@@ -87,7 +88,7 @@ export class Liar implements Manners {
   handler(name: string, honest: RequestHandler): RequestHandler {
     if (name === 'proposals') return (...request) => this.#proposals(honest, ...request)
     const { random } = this.#stage
-    if (random.chance(this.#habits.silence)) return () => NEVER
+    if (random.chance(this.#habits.silence)) return never
     if (!random.chance(this.#habits.falseAnswer)) return honest
     this.#stage.marks.add('false answer')
     if (name === 'ledgers') return (...request) => this.#ledgers(honest, ...request)
@@ -110,7 +111,7 @@ export class Liar implements Manners {
       const message = this.#brain.serveProposal(hash) === null ? undefined : this.#scene.whole(hash)
       if (message !== undefined) yield encodeProposalMessage(message)
     }
-    if (this.#stage.random.chance(this.#habits.silence)) await NEVER
+    if (this.#stage.random.chance(this.#habits.silence)) await never()
     const answer = honest(body, ...more)
     yield* this.#stage.random.chance(this.#habits.falseAnswer / 3) ? this.#spoilt(answer) : all(answer)
   }

@@ -98,7 +98,9 @@ const MOST: Record<string, number | ((scale: Scale) => number)> = {
   'ProposalPool.seqOf': (scale) => 2 * looked(scale),
   'ProposalPool.wanted': ({ members }) => 3 * members,
   'ProposalPool.whole': (scale) => 2 * looked(scale),
-  'UserProofs.known': 1024,
+  // Blocks of 64 KiB, 256 MiB at most.
+  'SnapshotReader.heldBlocks': 4096,
+  'UserProofs.known': 8192,
   'VoteBook.attempts': 41,
   'VoteBook.latest': perMember,
   'WatchedExecutor.recent': 17,

@@ -50,6 +50,36 @@ const QUIET: Partial<WholeProfile> = {
   faultLedgers: 60
 }
 
+/** States are copied, so that executions are passed over. */
+const PASSED_OVER: Partial<WholeProfile> = {
+  ...QUIET,
+  crashEveryMs: 1000,
+  downMs: 1000,
+  lossOnDiskRate: 0.7,
+  requestLossRate: 0.8,
+  inputEveryMs: 20
+}
+
+/** Things are lost on the disk of one node again and again, and it is soon back. */
+const LOSING: Partial<WholeProfile> = {
+  ...QUIET,
+  lossRate: 0.2,
+  crashEveryMs: 200,
+  crashOnIoRate: 0.02,
+  downMs: 10,
+  lossOnDiskRate: 0.7,
+  powerShare: 0
+}
+
+/** The UNL and the config change. */
+const CHANGING: Partial<WholeProfile> = {
+  ...QUIET,
+  observers: 2,
+  changeEveryMs: 300,
+  faultMs: 15_000,
+  crashEveryMs: 4000
+}
+
 export const WHOLE_MUTANTS: WholeMutant[] = [
   {
     name: 'driver goes on before a closed ledger is on disk',
@@ -205,9 +235,9 @@ export const WHOLE_MUTANTS: WholeMutant[] = [
     name: 'execution goes on behind the ledger that was cut',
     replacements: [
       {
-        file: 'node/node.ts',
-        from: 'await findUnanswered(this.ledgers, Math.max(seq, 1), root), tip)',
-        to: 'Math.max(seq, 1) + 1, tip)'
+        file: 'node/resume.ts',
+        from: 'return seq === 0 ? 0 : await findUnanswered(ledgers, seq, root)',
+        to: 'return seq + 1'
       }
     ],
     expected: ['state', 'false-result', 'no-progress', 'fatal', 'false-output'],
@@ -215,7 +245,13 @@ export const WHOLE_MUTANTS: WholeMutant[] = [
   },
   {
     name: 'state not looked at after a restart',
-    replacements: [{ file: 'node/node.ts', from: "if ((await this.#recover(root)) === 'unknown') continue", to: '' }],
+    replacements: [
+      {
+        file: 'node/resume.ts',
+        from: "if (root !== state.committedRoot || (await recover(root)) === 'unknown') continue",
+        to: 'if (root !== state.committedRoot) continue'
+      }
+    ],
     expected: ['state', 'false-result', 'no-progress', 'fatal'],
     needs: mayCrash
   },
@@ -298,6 +334,134 @@ export const WHOLE_MUTANTS: WholeMutant[] = [
     ],
     expected: ['no-progress'],
     override: { ...QUIET, n: 7, quorum: 5, crashEveryMs: 100, powerShare: 0, allShare: 1, downMs: 10, faultMs: 2000 }
+  },
+  {
+    name: 'a peer is blamed when the own disk is full',
+    replacements: [
+      { file: 'node/catch-up.ts', from: 'if (this.#options.tip() < ledger.header.seq) throw', to: 'if (false) throw' }
+    ],
+    expected: ['blamed'],
+    override: { ...QUIET, crashEveryMs: 1000, downMs: 1000, diskFullEveryMs: 300, inputEveryMs: 20 }
+  },
+  {
+    name: 'outputs that nobody had are not asked for again',
+    replacements: [{ file: 'node/passed-over.ts', from: 'this.#late.push(...missing)', to: 'void missing' }],
+    expected: ['outputs'],
+    override: PASSED_OVER
+  },
+  {
+    name: 'outputs not asked for after a restart',
+    replacements: [{ file: 'node/execution.ts', from: 'this.passedOver.resume(ledgers.first(), seq ?? tip)', to: '' }],
+    expected: ['outputs'],
+    override: { ...PASSED_OVER, crashEveryMs: 300 }
+  },
+  {
+    name: 'outputs of peers taken unseen',
+    replacements: [
+      { file: 'node/services.ts', from: 'if (outputsRootOf(outputs) === root) return', to: 'if (root !== null) return' }
+    ],
+    expected: ['outputs', 'false-output'],
+    override: { ...PASSED_OVER, n: 7, quorum: 5, byzantine: 1 }
+  },
+  {
+    name: 'outputs not on disk before the state is',
+    replacements: [
+      { file: 'node/execution.ts', from: 'putOutputs(seq, outputs, { sync: true })', to: 'putOutputs(seq, outputs)' }
+    ],
+    expected: ['outputs'],
+    override: { ...QUIET, n: 1, quorum: 1, crashEveryMs: 200, powerShare: 1, downMs: 10, inputEveryMs: 20 }
+  },
+  {
+    name: 'ledgers of peers taken unseen',
+    replacements: [{ file: 'node/catch-up.ts', from: 'if (problem !== null) return problem\n    await', to: 'await' }],
+    expected: ['fork', 'chain', 'certificate', 'fatal'],
+    override: { ...QUIET, byzantine: 1, crashEveryMs: 500, downMs: 1000 }
+  },
+  {
+    name: 'chunks of a state taken unseen',
+    replacements: [
+      { file: 'state/fetcher.ts', from: 'else if (isChunk(want, bytes))', to: 'else if (bytes.length >= 0)' }
+    ],
+    expected: ['state', 'fatal', 'no-progress', 'false-result'],
+    override: { ...PASSED_OVER, n: 7, quorum: 5, byzantine: 1 }
+  },
+  {
+    name: 'config that a ledger changes not taken over',
+    replacements: [
+      {
+        file: 'node/node.ts',
+        from: 'if (ledger.config !== null) await this.#adoptConfig',
+        to: 'if (false) await this.#adoptConfig'
+      }
+    ],
+    expected: ['no-progress', 'fatal', 'limit'],
+    override: CHANGING
+  },
+  {
+    name: 'contract sees the UNL before the ledger',
+    replacements: [
+      {
+        file: 'node/executor.ts',
+        from: 'executionOf(ledger, config.unl)',
+        to: 'executionOf(ledger, (this.unlBefore ??= config.unl))'
+      },
+      {
+        file: 'node/executor.ts',
+        from: '#last: LastExecution | null = null\n\n',
+        to: '#last: LastExecution | null = null\n  private unlBefore: PublicKey[] | undefined\n\n'
+      }
+    ],
+    expected: ['false-result', 'state'],
+    override: CHANGING
+  },
+  {
+    name: 'wishes not kept over a restart',
+    replacements: [
+      { file: 'node/wishes.ts', from: 'if (!inForce || isKnown) await this.#set', to: 'if (isKnown) await this.#set' }
+    ],
+    expected: ['no-progress', 'limit'],
+    override: CHANGING
+  },
+  {
+    name: 'loss of the journal forgotten at the next start',
+    replacements: [
+      { file: 'node/disk.ts', from: 'return Number(sinceMs) || null', to: 'return sinceMs === undefined ? 0 : null' }
+    ],
+    expected: ['said-twice'],
+    override: LOSING
+  },
+  {
+    name: 'votes while the ledgers are older than the journal',
+    replacements: [
+      { file: 'node/journaled.ts', from: 'return silentThrough(seq)', to: 'return null' },
+      { file: 'node/disk.ts', from: 'const unsureSinceMs = isFresh ? 0 : Date.now()', to: 'const unsureSinceMs = 0' }
+    ],
+    expected: ['said-twice'],
+    override: LOSING
+  },
+  {
+    name: 'proposals of closed ledgers kept',
+    replacements: [
+      { file: 'node/consensus-driver.ts', from: 'this.#options.pool.forgetBefore(ledger.header.seq)', to: '' }
+    ],
+    expected: ['limit']
+  },
+  {
+    name: 'names of messages kept for ever',
+    replacements: [{ file: 'node/consensus-driver.ts', from: 'this.#intake.forgetUntil(ledger.header.seq)', to: '' }],
+    expected: ['limit']
+  },
+  {
+    name: 'claims of peers kept for ever',
+    replacements: [
+      {
+        file: 'node/catch-up.ts',
+        from: 'this.#claims.set(peer, Math.max',
+        to: 'this.#claims.set(peer + seq, Math.max'
+      }
+    ],
+    expected: ['limit', 'no-progress'],
+    override: { ...QUIET, byzantine: 1, crashEveryMs: 500, downMs: 1000 }
   }
 ]
 

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
+import { shrinkWhole } from './cuts.js'
 import type { WholeMark } from './marks.js'
 import { huntWhole, WHOLE_MUTANTS, WHOLE_SEEDS_MAX, type WholeMutant } from './whole-mutants.js'
 import { createPrograms, simulateWhole } from './whole-world.js'
@@ -60,6 +61,28 @@ describe('whole nodes on simulated machines', () => {
     const args = ['--import', 'tsx', 'scripts/sim.ts', '--whole', '--seed', '3', '--count', '1', '--trace']
     const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: ROOT, maxBuffer: 64 * 1024 * 1024 })
     expect(stdout).toContain(`trace ${hashes[0]}`)
+  })
+
+  test('outputs of what is agreed survive when all nodes lose power at once', { timeout: 120_000 }, async () => {
+    const mutant = WHOLE_MUTANTS.find(({ name }) => name.startsWith('outputs not on disk')) as WholeMutant
+    for (const seed of [1, 2, 3]) {
+      const override = { ...mutant.override, faultMs: 3000 }
+      const { violation } = await simulateWhole(programs, seed, { override })
+      expect(violation, `seed ${seed} with ${JSON.stringify(override)}`).toBeNull()
+    }
+  })
+
+  test('a failing run is cut down to one that fails in the same way with less', { timeout: 120_000 }, async () => {
+    const mutant = WHOLE_MUTANTS.find(({ name }) => name === 'inputs in a ledger wait on') as WholeMutant
+    const faulty = createPrograms(mutant.replacements)
+    const seed = (await huntWhole(mutant, WHOLE_SEEDS_MAX))!.seed
+    const shrunk = await shrinkWhole(faulty, seed, { faultLedgers: 8 }, () => {})
+    expect(shrunk?.outcome.violation?.kind).toBe('input-twice')
+    // An input is all that it takes.
+    expect(shrunk?.outcome.profile).toMatchObject({ n: 1, byzantine: 0, partitionEveryMs: 0, lossRate: 0, users: 1 })
+    expect((await simulateWhole(faulty, seed, { override: shrunk!.override })).traceHash).toBe(
+      shrunk?.outcome.traceHash
+    )
   })
 
   // The others take longer: npm run mutants.
