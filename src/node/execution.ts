@@ -57,7 +57,6 @@ export class Execution {
     this.#delivered = delivered
     this.#deliveredBefore = delivered.seq
     const { config, ledgers, state, runner, network, peers, target, readConfig, onFatal } = options
-    const { signal } = this.#stopping
     const log = options.log.child({ part: 'execution' })
     const readLedger = async (seq: number): Promise<Ledger | null> => (await ledgers.get(seq))?.ledger ?? null
     this.passedOver = new PassedOver({
@@ -65,7 +64,7 @@ export class Execution {
       readLedger,
       readHeader: (seq) => ledgers.header(seq),
       hasOutputs: (seq) => ledgers.hasOutputs(seq),
-      fetchOutputs: (seq, root) => fetchOutputs(network, seq, root, peers(), { log, signal }),
+      fetchOutputs: (seq, root, signal) => fetchOutputs(network, seq, root, peers(), { log, signal }),
       keepOutputs: (seq, outputs) => ledgers.putOutputs(seq, outputs),
       onSettled: (settlement, isLate) => this.#tellUsers(settlement, isLate),
       onFatal
