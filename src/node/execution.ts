@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import { contractPaths, type NodeConfig } from '../config/index.js'
-import type { ConsensusConfig, ExecutionResult, Hash, Ledger, PublicKey, UserOutput } from '../consensus/types.js'
+import type { ConsensusConfig, ExecutionResult, Hash, Ledger, PublicKey } from '../consensus/types.js'
 import type { ContractRunner } from '../contract/index.js'
 import type { LedgerStore } from '../ledger/index.js'
 import type { Network } from '../network/index.js'
