@@ -20,6 +20,7 @@ import { NetworkError } from './errors.js'
 import { gateRegistrar } from './gate.js'
 import { MAX_GOSSIP_FRAME_BYTES, readGossip } from './gossip-reader.js'
 import type { NetworkLimits } from './limits.js'
+import { Outbox } from './outbox.js'
 import { toPeerId, toPublicKey } from './peer-id.js'
 import { TokenBucket } from './rate-limit.js'
 import type { ScoreRule } from './scores.js'
@@ -101,6 +102,7 @@ export class Gossip {
   #topology: Topology | null = null
   /** Connections on which a stream is being opened, with the one that is next, by peer. */
   readonly #opening = new Map<string, { connection: Connection; next: Connection | null }>()
+  readonly #forwards = new Outbox<unknown>((target, messages, bytes) => this.#sendForwards(target, messages, bytes))
   /** Kept for a while beyond a connection, so that a reconnect does not fill them. */
   readonly #budgets = new Map<PublicKey, Budget>()
 
@@ -170,13 +172,15 @@ export class Gossip {
     if (from === undefined) return
     for (const publicKey of this.#host.forwardTo(from.publicKey, Buffer.from(id, 'latin1'))) {
       const target = toPeerId(publicKey).toString()
-      const peer = this.#peers.get(target)
-      if (peer === undefined || this.#pubsub?.streamsOutbound.has(target) !== true) continue
-      if (this.#pubsub.sendRpc(target, { subscriptions: [], messages: [message] })) {
-        const { data } = message as { data?: Uint8Array }
-        this.#host.count(publicKey, 'out', data?.byteLength ?? 0)
-      }
+      const { data } = message as { data?: Uint8Array }
+      this.#forwards.add(target, message, data?.byteLength ?? 0)
     }
+  }
+
+  #sendForwards(target: string, messages: unknown[], bytes: number): void {
+    const peer = this.#peers.get(target)
+    if (peer === undefined || this.#pubsub?.streamsOutbound.has(target) !== true) return
+    if (this.#pubsub.sendRpc(target, { subscriptions: [], messages })) this.#host.count(peer.publicKey, 'out', bytes)
   }
 
   #options(): Parameters<typeof gossipsub>[0] {

@@ -32,10 +32,10 @@ export interface FairShare {
 }
 
 export const FAIR_SHARE: Readonly<FairShare> = {
-  userInputs: 128,
-  userBytes: 128 * 1024,
-  inputs: 1_024,
-  bytes: 512 * 1024
+  userInputs: 32,
+  userBytes: 32 * 1024,
+  inputs: 256,
+  bytes: 128 * 1024
 }
 
 /** Up to this number of connected users the list of a proposal has everybody who is connected at that moment. */

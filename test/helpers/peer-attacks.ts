@@ -27,7 +27,7 @@ const REQUESTS: Record<string, () => Uint8Array> = {
   contract: () => join.ContractRequest.encode({ path: '', offset: 0 }),
   start: () => join.StartRequest.encode({ ledgers: 1 }),
   forward: () => encodeForwardRequest({ hash: randomHash(), bytes: 1_000_000 }),
-  batch: () => encodeBatchRequest(randomHash()),
+  'forward-batch': () => encodeBatchRequest(randomHash()),
   status: () =>
     wire.Status.encode({
       seq: 0,
