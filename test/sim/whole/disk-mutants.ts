@@ -10,7 +10,7 @@ export const DISK_MUTANTS: WholeMutant[] = [
     replacements: [
       { file: 'node/consensus-driver.ts', from: 'await this.#options.persist(', to: 'void this.#options.persist(' }
     ],
-    firstSeed: 14,
+    firstSeed: 32,
     expected: ['not-durable', 'fatal'],
     override: { ...QUIET, slowDisks: 1 }
   },
