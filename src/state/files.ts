@@ -58,9 +58,13 @@ export async function syncPath(file: string): Promise<void> {
   }
 }
 
-/** Makes files and directories below `dir` durable: one by one when they are few, else the whole file system at once. */
-export async function syncPaths(dir: string, paths: ReadonlySet<string>): Promise<void> {
-  if (paths.size > FSYNC_FILES_MAX) {
+/**
+ * Makes files and directories below `dir` durable: one by one when they are few, else the whole file system at once.
+ *
+ * @param filesMax how many are few
+ */
+export async function syncPaths(dir: string, paths: ReadonlySet<string>, filesMax = FSYNC_FILES_MAX): Promise<void> {
+  if (paths.size > filesMax) {
     try {
       await promisify(execFile)('sync', ['-f', dir])
       return

@@ -16,6 +16,8 @@ const { O_RDWR, O_CREAT, O_NOFOLLOW } = fs.constants
 
 /** Written to the disk while the rest is still fetched, so that the end does not wait for all of it. */
 const FLUSH_BYTES = 128 * 1024 * 1024
+/** So many files are synced one by one: all of the file system would have the twins in it, which need no sync. */
+const FLUSH_FILES_MAX = 256
 /** Files named by a hash, a dot and random digits: a name is never used twice, whatever a journal still says of it. */
 const NAME = /^[0-9a-f]{32}\.[0-9a-f]{16}$/
 
@@ -130,7 +132,7 @@ export class StagingArea {
       if (file.found !== undefined || file.node.size === 0) this.#unsynced.add(path.join(this.dir, file.name))
     }
     await this.#flushing
-    await syncPaths(this.dir, this.#unsynced)
+    await syncPaths(this.dir, this.#unsynced, FLUSH_FILES_MAX)
     await syncPath(this.dir)
   }
 
@@ -173,7 +175,7 @@ export class StagingArea {
     const paths = this.#unsynced
     this.#unsynced = new Set()
     this.#unsyncedBytes = 0
-    this.#flushing = this.#flushing.then(() => syncPaths(this.dir, paths))
+    this.#flushing = this.#flushing.then(() => syncPaths(this.dir, paths, FLUSH_FILES_MAX))
     this.#flushing.catch(() => undefined)
   }
 }
