@@ -72,6 +72,49 @@ export const UNIT_MUTANTS: UnitMutant[] = [
     test: 'test/unit/node/journal.test.ts'
   },
   {
+    name: 'what is heard again from a later ledger says nothing',
+    replacements: [
+      {
+        file: 'node/gossip-intake.ts',
+        from: 'if (seq > this.#options.core.seq) this.#options.onBehind(seq, validator)',
+        to: 'void seq, validator'
+      }
+    ],
+    test: 'test/unit/node/gossip-intake.test.ts'
+  },
+  {
+    name: 'outputs that nobody had are not asked for again',
+    replacements: [{ file: 'node/passed-over.ts', from: 'this.#late.push(...missing)', to: 'void missing' }],
+    test: 'test/unit/node/executor.test.ts'
+  },
+  {
+    name: 'outputs not asked for after a restart',
+    replacements: [
+      {
+        file: 'node/passed-over.ts',
+        from: 'if (!(await this.#options.hasOutputs(seq))) missing.push(seq)',
+        to: 'await this.#options.hasOutputs(seq)'
+      }
+    ],
+    test: 'test/unit/node/executor.test.ts'
+  },
+  {
+    name: 'peers that never answer hold up executions',
+    replacements: [{ file: 'node/passed-over.ts', from: '() => fetching.abort(), Math.max', to: '() => {}, Math.max' }],
+    test: 'test/unit/node/executor.test.ts'
+  },
+  {
+    name: 'a validator that does not vote keeps its inputs',
+    replacements: [
+      {
+        file: 'node/forwarding/forwarder.ts',
+        from: 'this.#unl.includes(this.#options.signer.publicKey) && !this.#options.isSilent()',
+        to: 'this.#unl.includes(this.#options.signer.publicKey)'
+      }
+    ],
+    test: 'test/unit/node/forwarding/forwarder.test.ts'
+  },
+  {
     name: 'attempt not signed',
     replacements: [
       { file: 'codec/signing.ts', from: 'attempt: checkInteger(vote.attempt, 0,', to: 'attempt: checkInteger(0, 0,' }

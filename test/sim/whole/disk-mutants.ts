@@ -217,19 +217,6 @@ export const DISK_MUTANTS: WholeMutant[] = [
     needs: mayCrash
   },
   {
-    name: 'what is heard again from a later ledger says nothing',
-    replacements: [
-      {
-        file: 'node/gossip-intake.ts',
-        from: 'if (seq > this.#options.core.seq) this.#options.onBehind(seq, validator)',
-        to: 'void seq, validator'
-      }
-    ],
-    firstSeed: 30,
-    expected: ['no-progress'],
-    override: { ...QUIET, n: 2, quorum: 2, partitionEveryMs: 4000, requestLossRate: 0.4, faultLedgers: 100 }
-  },
-  {
     name: 'nobody is asked for missed ledgers',
     replacements: [
       {

@@ -46,16 +46,6 @@ export const QUIET: Partial<WholeProfile> = {
   faultLedgers: 60
 }
 
-/** States are copied, so that executions are passed over. */
-export const PASSED_OVER: Partial<WholeProfile> = {
-  ...QUIET,
-  crashEveryMs: 1000,
-  downMs: 1000,
-  lossOnDiskRate: 0.7,
-  requestLossRate: 0.8,
-  inputEveryMs: 20
-}
-
 /** Things are lost on the disk of one node again and again, and it is soon back. */
 export const LOSING: Partial<WholeProfile> = {
   ...QUIET,

@@ -1,4 +1,4 @@
-import { CHANGING, LOSING, PASSED_OVER, QUIET, type WholeMutant } from './mutant-profiles.js'
+import { CHANGING, LOSING, QUIET, type WholeMutant } from './mutant-profiles.js'
 
 /** Faults in what a node makes of its peers, of changes of the config, of what was lost, and in its limits. */
 export const PEER_MUTANTS: WholeMutant[] = [
@@ -9,13 +9,6 @@ export const PEER_MUTANTS: WholeMutant[] = [
     ],
     expected: ['blamed'],
     override: { ...QUIET, crashEveryMs: 1000, downMs: 1000, diskFullEveryMs: 300, inputEveryMs: 20 }
-  },
-  {
-    name: 'outputs that nobody had are not asked for again',
-    replacements: [{ file: 'node/passed-over.ts', from: 'this.#late.push(...missing)', to: 'void missing' }],
-    firstSeed: 6,
-    expected: ['outputs'],
-    override: PASSED_OVER
   },
   {
     name: 'outputs not on disk before the state is',
