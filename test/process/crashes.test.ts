@@ -35,7 +35,9 @@ function expectNotesKept(chain: Chain, talkers: Talker[]): void {
 async function expectNoDoubleVotes(cluster: Cluster): Promise<void> {
   for (const status of await cluster.statuses()) expect(status.warnings.join()).not.toContain('signed two')
   for (const node of cluster.nodes) {
-    expect(node.log().filter(({ msg }) => /signed two|left out|faulty/.test(msg))).toEqual([])
+    // Of a validator that was killed, or of a ledger that is closed by then, nobody may have the whole proposal.
+    const wrong = /signed two|left out(?!: nobody has all its parts)|faulty/
+    expect(node.log().filter(({ msg }) => wrong.test(msg))).toEqual([])
   }
 }
 
