@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { type Chain, checkOneChain, expectOutputsKept, inputsOf, readChain } from '../helpers/chain.js'
 import { Cluster, onCleanup } from '../helpers/cluster.js'
+import { expectNoDoubleVotes } from '../helpers/double-votes.js'
 import { Talker } from '../helpers/talker.js'
 
 const CONFIG = { roundtime: 500 }
@@ -29,15 +30,6 @@ function expectNotesKept(chain: Chain, talkers: Talker[]): void {
   for (const talker of talkers) {
     expect([...talker.answered].filter((note) => !known.has(note))).toEqual([])
     expect(talker.answered.size).toBeGreaterThan(0)
-  }
-}
-
-async function expectNoDoubleVotes(cluster: Cluster): Promise<void> {
-  for (const status of await cluster.statuses()) expect(status.warnings.join()).not.toContain('signed two')
-  for (const node of cluster.nodes) {
-    // Of a validator that was killed, or of a ledger that is closed by then, nobody may have the whole proposal.
-    const wrong = /signed two|left out(?!: nobody has all its parts)|faulty/
-    expect(node.log().filter(({ msg }) => wrong.test(msg))).toEqual([])
   }
 }
 
