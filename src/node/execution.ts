@@ -66,6 +66,7 @@ export class Execution {
       hasOutputs: (seq) => ledgers.hasOutputs(seq),
       fetchOutputs: (seq, root, signal) => fetchOutputs(network, seq, root, peers(), { log, signal }),
       keepOutputs: (seq, outputs) => ledgers.putOutputs(seq, outputs),
+      hasUsers: () => (options.users()?.users().length ?? 0) > 0,
       onSettled: (settlement, isLate) => this.#tellUsers(settlement, isLate),
       onFatal
     })

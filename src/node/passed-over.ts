@@ -20,6 +20,8 @@ export interface PassedOverOptions {
   fetchOutputs: (seq: number, root: Hash, signal: AbortSignal) => Promise<UserOutput[] | null>
   /** Keeps the outputs of an execution with its ledger. */
   keepOutputs: (seq: number, outputs: UserOutput[]) => Promise<void>
+  /** Somebody is there to be told: only then the next execution waits for the answers before it. */
+  hasUsers: () => boolean
   /** @param isLate later ledgers were settled before this one */
   onSettled: (settlement: Settlement, isLate: boolean) => void
   /** What cannot be read or written here. */
@@ -30,7 +32,7 @@ export interface PassedOverOptions {
 export const PASSED_OVER_MAX = 1024
 const FETCHED_AT_ONCE = 8
 /** Time in which outputs are fetched before the next execution, in their order, ms; the others come later. */
-const IN_ORDER_MS = 5000
+const IN_ORDER_MS = 2000
 /** Time for those that are fetched at once later, ms: peers that do not answer must not keep the others from being asked. */
 const LATE_MS = 30_000
 /** Rounds in which no peer had anything follow each other at this distance, which doubles up to the longest, ms. */
@@ -65,10 +67,11 @@ export class PassedOver {
 
   /** Learns what became of the ledgers `from` to `before` - 1: in their order as far as that is quick, else later. */
   async settle(from: number, before: number): Promise<void> {
+    const { hasUsers } = this.#options
     const endMs = performance.now() + IN_ORDER_MS
     let seq = Math.max(from, before - PASSED_OVER_MAX)
     // Once one is late, those after it still come first: users wait for the newest answers most.
-    for (; seq < before && performance.now() < endMs; seq += FETCHED_AT_ONCE) {
+    for (; seq < before && hasUsers() && performance.now() < endMs; seq += FETCHED_AT_ONCE) {
       const seqs = rangeOf(seq, Math.min(before, seq + FETCHED_AT_ONCE))
       const missing = await this.#learnAll(seqs, false, endMs)
       if (this.#stopped) return

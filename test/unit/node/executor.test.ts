@@ -35,6 +35,7 @@ class Rig {
   committed = rootAfter(0)
   #scanned = rootAfter(0)
   executionMs = 0
+  hasUsers = true
   readonly executor: Executor
 
   readonly passedOver: PassedOver
@@ -46,6 +47,7 @@ class Rig {
       readLedger: async (seq) => this.ledgers.get(seq) ?? null,
       readHeader: async (seq) => this.ledgers.get(seq)?.header ?? null,
       hasOutputs: async (seq) => this.kept.has(seq),
+      hasUsers: () => this.hasUsers,
       fetchOutputs: async (seq) => {
         this.asked.push(seq)
         return answerOf(seq)
@@ -176,6 +178,15 @@ describe('many ledgers that were missed', () => {
     expect(seqs.sort((a, b) => a - b)).toEqual(Array.from({ length: 299 }, (_, index) => index + 1))
     await rig.passedOver.stop()
     await rig.executor.stop()
+  })
+
+  it('hold up nothing when nobody is connected who could be told', async () => {
+    const rig = new Rig({ fetchOutputs: () => new Promise(() => {}) })
+    rig.hasUsers = false
+    rig.closeTo(500)
+    await rig.waitUntilIdle()
+    expect(rig.executed.at(-1)).toBe(500)
+    expect(rig.passedOver.waiting).toBeGreaterThan(400)
   })
 
   it('do not wait for peers that never answer', { timeout: 30_000 }, async () => {
