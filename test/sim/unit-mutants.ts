@@ -99,6 +99,13 @@ export const UNIT_MUTANTS: UnitMutant[] = [
     test: 'test/unit/node/executor.test.ts'
   },
   {
+    name: 'outputs of peers taken unseen',
+    replacements: [
+      { file: 'node/services.ts', from: 'if (outputsRootOf(outputs) === root) return outputs', to: 'return outputs' }
+    ],
+    test: 'test/unit/node/services.test.ts'
+  },
+  {
     name: 'peers that never answer hold up executions',
     replacements: [{ file: 'node/passed-over.ts', from: '() => fetching.abort(), Math.max', to: '() => {}, Math.max' }],
     test: 'test/unit/node/executor.test.ts'
