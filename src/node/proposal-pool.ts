@@ -92,6 +92,8 @@ export class ProposalPool {
   /** Proposals that were looked at because a vote needs them, by seq and validator. */
   readonly #wanted = new Map<string, number>()
   #lastUsersSent: Hash | null = null
+  /** Ledgers before this are closed: their proposals are dropped. */
+  #oldest = 0
   /** Batches that have travelled with an own proposal, with the last ledger that may take each. */
   readonly #batchesSent = new Map<Hash, number>()
   /** What observers have signed, checked. */
@@ -195,6 +197,7 @@ export class ProposalPool {
 
   /** Drops what belongs to ledgers before `seq`. */
   forgetBefore(seq: number): void {
+    this.#oldest = Math.max(this.#oldest, seq)
     for (const [hash, of] of this.#seqOf) {
       if (of >= seq) continue
       this.#seqOf.delete(hash)
@@ -306,6 +309,8 @@ export class ProposalPool {
       for (const part of fetched?.parts ?? []) parts.set(partHashOf(part), part)
     }
     const all = names.map((name) => parts.get(name)).filter((part) => part !== undefined)
+    // Its ledger was closed meanwhile: nobody needs it, and those who had it may have dropped it.
+    if (all.length < names.length && payload.seq < this.#oldest) return null
     if (all.length < names.length) throw new CodecError('malformed', 'nobody has all its parts')
     const [usersPart, inputsPart, ...batchParts] = all as [Uint8Array, Uint8Array, ...Uint8Array[]]
     const users = known?.users ?? (await this.#checkUsers(validator, decodeUserList(usersPart)))

@@ -189,6 +189,8 @@ describe('a network that grows and shrinks', () => {
     await cluster.waitUntil('answers after the last change', () =>
       talkers.slice(-2).every((talker, index) => talker.answered.size > (answered.at(index - 2) as number))
     )
+    // A quick network has grown and shrunk before there are many.
+    await cluster.waitUntil('more than fifty inputs', () => talkers.flatMap(({ sent }) => sent).length > 50)
     await rest()
     for (const { sent, answered: got } of talkers) expect([...got]).toEqual(sent)
     await Promise.all(users.map((user) => user.close()))
@@ -208,8 +210,7 @@ describe('a network that grows and shrinks', () => {
       expect(await runJson(['ledger', 'verify', dir])).toMatchObject({ ok: true, lastSeq: last[0]?.seq })
     }
     const sent = talkers.flatMap((talker) => talker.sent)
-    // The faster the network grows and shrinks, the fewer.
-    expect(sent.length).toBeGreaterThan(20)
+    expect(sent.length).toBeGreaterThan(50)
     const noted = (chain.state.get('notes') ?? '').split('\n').filter((line) => line !== '')
     expect(noted.sort()).toEqual(sent.sort())
   })

@@ -85,6 +85,27 @@ describe('proposals', () => {
     expect(await b.pool.take(forged.gossip, openProposal(forged.gossip, networkId), [])).toBeNull()
   })
 
+  it('are dropped without a word when their ledger is closed before their parts are here', async () => {
+    const warned: string[] = []
+    const quiet = { ...log, warn: (words: string) => warned.push(words) } as unknown as typeof log
+    const options = { networkId, signer: makeSigner(), log: quiet, inputBytes: () => 8 * 1024 * 1024 }
+    const pool = new ProposalPool({
+      ...options,
+      fetch: (_hashes, _from, signal) =>
+        new Promise((resolve) => signal.addEventListener('abort', () => resolve([]), { once: true }))
+    })
+    const a = makePool()
+    const { gossip } = a.pool.create(draftWithUser(a.key, Buffer.alloc(300_000)))
+    const taken = pool.take(gossip, openProposal(gossip, networkId), [])
+    pool.forgetBefore(draft.seq + 1)
+    expect(await taken).toBeNull()
+    expect(warned).toEqual([])
+    // Open ones that nobody has are told of.
+    const open = new ProposalPool({ ...options, fetch: async () => [] })
+    expect(await open.take(gossip, openProposal(gossip, networkId), [])).toBeNull()
+    expect(warned.join()).toContain('left out: nobody has all its parts')
+  })
+
   it('of one validator are looked at only so often, unless a vote needs one', async () => {
     const [a, b] = [makePool(), makePool()]
     const own = [1, 2, 3, 4].map((timeMs) => a.pool.create({ ...draft, timeMs }).gossip)
